@@ -1,0 +1,120 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { sumSeries } from './exposition.ts'
+import { freePort } from './ports.ts'
+import { Child, removeDirectory, temporaryDirectory } from './processes.ts'
+import { RawClient } from './raw.ts'
+
+const MAIN = fileURLToPath(new URL('../../dist/main.js', import.meta.url))
+
+export interface Respool {
+  readonly host: '127.0.0.1'
+  readonly port: number
+  readonly adminPort: number
+  readonly pid: number
+  /** `redis://` URL of the listener. */
+  readonly url: string
+  /** `http://` URL of the admin API, without a slash at the end. */
+  readonly admin: string
+  /** Path of the unix socket listener, when asked for. */
+  readonly socketPath: string | undefined
+  /** All log lines so far. */
+  output(): string
+  /** Sends a signal (SIGTERM unless told) and gives the exit code; 137 when it had to be killed. */
+  stop(signal?: NodeJS.Signals): Promise<number>
+  /** A metric's value now, summed over the series that bear at least these labels. */
+  metric(name: string, labels?: Record<string, string>): Promise<number>
+  /** Resident memory in bytes. */
+  rss(): number
+}
+
+export interface RespoolOptions {
+  upstream: string
+  args?: string[]
+  env?: Record<string, string>
+  /** Written to a file and given with `-c`. */
+  config?: object
+  /** Also listen on a unix socket. */
+  unixSocket?: boolean
+}
+
+/** Starts the built proxy on free ports and waits until it accepts connections and the admin API answers. */
+export async function startRespool(options: RespoolOptions): Promise<Respool> {
+  if (!existsSync(MAIN)) throw new Error(`${MAIN} is missing: run "npm run build" first`)
+  const dir = temporaryDirectory('respool')
+  const port = await freePort()
+  const adminPort = await freePort()
+  const admin = `http://127.0.0.1:${adminPort}`
+  const socketPath = options.unixSocket ? join(dir, 'respool.sock') : undefined
+
+  const child = new Child(
+    process.execPath,
+    commandLine(options, dir, port, adminPort, socketPath),
+    environment(options),
+  )
+  await child.ready(() => answers(port, admin), `respool accepts on port ${port} and answers ${admin}/startupz`)
+  return {
+    host: '127.0.0.1',
+    port,
+    adminPort,
+    pid: child.pid,
+    url: `redis://127.0.0.1:${port}`,
+    admin,
+    socketPath,
+    output: () => child.output(),
+    async stop(signal = 'SIGTERM') {
+      const code = await child.stop(signal)
+      removeDirectory(dir)
+      return code
+    },
+    async metric(name, labels = {}) {
+      const response = await fetch(`${admin}/metrics`)
+      if (!response.ok) throw new Error(`${admin}/metrics answered ${response.status}`)
+      return sumSeries(await response.text(), name, labels)
+    },
+    rss: () => residentBytes(child.pid),
+  }
+}
+
+/** Resident memory of a process in bytes, from /proc (Linux). */
+export function residentBytes(pid: number): number {
+  const line = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))
+  if (!line) throw new Error(`no VmRSS in /proc/${pid}/status`)
+  return Number(line[1]) * 1024
+}
+
+function commandLine(options: RespoolOptions, dir: string, port: number, adminPort: number, socketPath?: string) {
+  const args = [
+    MAIN,
+    '--listen',
+    `127.0.0.1:${port}`,
+    '--admin',
+    `127.0.0.1:${adminPort}`,
+    '--upstream',
+    options.upstream,
+  ]
+  if (socketPath) args.push('--listen', `unix:${socketPath}`)
+  if (options.config) {
+    const file = join(dir, 'respool.yaml')
+    // JSON is YAML.
+    writeFileSync(file, JSON.stringify(options.config, undefined, 2))
+    args.push('-c', file)
+  }
+  return [...args, ...(options.args ?? [])]
+}
+
+/** The caller's environment without settings of the proxy that happen to be there. */
+function environment(options: RespoolOptions): NodeJS.ProcessEnv {
+  const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('RESPOOL_'))
+  return { ...Object.fromEntries(inherited), ...options.env }
+}
+
+async function answers(port: number, admin: string): Promise<boolean> {
+  const client = await RawClient.connect(port)
+  client.close()
+  // Any status will do: a test may want a proxy whose upstream is down.
+  const response = await fetch(`${admin}/startupz`, { signal: AbortSignal.timeout(1000) })
+  await response.arrayBuffer()
+  return true
+}
