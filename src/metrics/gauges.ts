@@ -1,0 +1,27 @@
+/** What the exporter asks the running proxy for, once a scrape. All counts are since start unless they are a present state. */
+export interface Snapshot {
+  /** Each endpoint once. */
+  endpoints: EndpointStats[]
+  downstreamConnections: number
+  /** Bytes held in queues of any connection. */
+  bufferedBytes: number
+}
+
+/** One Redis process as its pools see it. */
+export interface EndpointStats {
+  /** host:port, as the topology names it. */
+  endpoint: string
+  role: 'primary' | 'replica'
+  up: boolean
+  breaker: 'closed' | 'open' | 'half-open'
+  connections: { idle: number; shared: number; pinned: number; connecting: number }
+  hits: number
+  misses: number
+  timeouts: number
+  stale: number
+  /** Requests waiting for a connection now. */
+  waiters: number
+  opened: number
+  /** By reason of the closing; reasons come from a fixed set. */
+  closed: Record<string, number>
+}

@@ -1,0 +1,220 @@
+import { buildInfo } from './build-info.js'
+import type { EndpointStats, Snapshot } from './gauges.js'
+import { boundsOf, type Histograms, type Tally } from './histogram.js'
+import type { LabelCounter } from './label-counter.js'
+import { SIZES, TIMES, type Recorder } from './recorder.js'
+
+/** Where the values come from at scrape time. */
+export interface Source {
+  recorder: Recorder
+  /** Name of a command id; several ids may bear one name, such as `other`. */
+  commandName: (id: number) => string
+  snapshot: () => Snapshot
+}
+
+export type Sample = [labels: string[], value: number]
+export type HistogramSample = [labels: string[], tally: Tally]
+
+interface Described {
+  name: string
+  help: string
+  labels: string[]
+}
+
+export interface ScalarMetric extends Described {
+  type: 'counter' | 'gauge'
+  collect: (source: Source) => Sample[]
+}
+
+export interface HistogramMetric extends Described {
+  type: 'histogram'
+  /** How many of the recorder's units make one of the metric's: 1000 from ms to seconds. */
+  divisor: number
+  /** Finite bounds in the metric's unit. */
+  bounds: number[]
+  collect: (source: Source) => HistogramSample[]
+}
+
+export type MetricRow = ScalarMetric | HistogramMetric
+
+const SECONDS = { type: 'histogram', divisor: 1000, bounds: boundsOf(TIMES).map((ms) => ms / 1000) } as const
+const COMMANDS = { type: 'histogram', divisor: 1, bounds: boundsOf(SIZES) } as const
+const BREAKER_STATES: EndpointStats['breaker'][] = ['closed', 'open', 'half-open']
+
+/** Every metric of respool's own, in the order of the exposition. */
+export const METRICS: MetricRow[] = [
+  {
+    name: 'respool_build_info',
+    type: 'gauge',
+    help: 'Always 1; the labels say which respool runs on which Node.js.',
+    labels: ['version', 'node'],
+    collect: () => [[[buildInfo.version, buildInfo.node], 1]],
+  },
+  {
+    ...SECONDS,
+    name: 'redis_cmd_duration_seconds',
+    help: 'Time from a command\'s arrival to its reply, as the application sees it; cmd "pipeline" is a client\'s pipeline as a whole.',
+    labels: ['cmd', 'status'],
+    collect: commandTimes,
+  },
+  {
+    name: 'redis_cmd_errors_total',
+    type: 'counter',
+    help: 'Commands answered with an error; a nil reply is none.',
+    labels: ['cmd'],
+    collect: commandErrors,
+  },
+  {
+    ...SECONDS,
+    name: 'respool_upstream_duration_seconds',
+    help: "Time from a command's write to an upstream to its reply.",
+    labels: ['cmd'],
+    collect: ({ recorder, commandName }) => label(byName(recorder.upstreamTimes, commandName)),
+  },
+  {
+    ...SECONDS,
+    name: 'respool_pool_wait_seconds',
+    help: 'Time that requests waited for an upstream connection.',
+    labels: [],
+    collect: ({ recorder }) => [[[], recorder.poolWaits.read(0)]],
+  },
+  {
+    ...COMMANDS,
+    name: 'respool_batch_commands',
+    help: 'Commands per write to an upstream.',
+    labels: [],
+    collect: ({ recorder }) => [[[], recorder.batches.read(0)]],
+  },
+  {
+    ...COMMANDS,
+    name: 'respool_pipeline_commands',
+    help: 'Commands per read from a downstream.',
+    labels: [],
+    collect: ({ recorder }) => [[[], recorder.pipelines.read(0)]],
+  },
+  byLabel('respool_pins_total', 'reason', 'Upstream connections given to one session alone.', (r) => r.pins),
+  byLabel('respool_retries_total', 'reason', 'Requests sent again.', (r) => r.retries),
+  byLabel('respool_redirects_total', 'kind', 'Redirections by the cluster that were followed.', (r) => r.redirects),
+  byLabel('respool_errors_total', 'code', 'Error replies made by respool itself.', (r) => r.errors),
+  count('respool_downstream_accepted_total', 'Downstream connections accepted.', (r) => r.connectionsAccepted),
+  count('respool_downstream_refused_total', 'Downstream connections refused by a limit.', (r) => r.connectionsRefused),
+  bytes('respool_downstream_bytes_total', 'Bytes read from (in) and written to (out) downstreams.', (r) => [
+    r.bytesIn,
+    r.bytesOut,
+  ]),
+  bytes('respool_upstream_bytes_total', 'Bytes read from (in) and written to (out) upstreams.', (r) => [
+    r.upstreamBytesIn,
+    r.upstreamBytesOut,
+  ]),
+  now('respool_downstream_connections', 'Downstream connections open now.', (s) => s.downstreamConnections),
+  now('respool_buffered_bytes', 'Bytes held in queues now.', (s) => s.bufferedBytes),
+  {
+    name: 'respool_upstream_up',
+    type: 'gauge',
+    help: '1 if the endpoint can be used, else 0.',
+    labels: ['endpoint', 'role'],
+    collect: ({ snapshot }) => snapshot().endpoints.map((e) => [[e.endpoint, e.role], e.up ? 1 : 0]),
+  },
+  perEndpoint('gauge', 'respool_breaker_state', 'Circuit breaker: 0 closed, 1 open, 2 half-open.', (e) =>
+    BREAKER_STATES.indexOf(e.breaker),
+  ),
+  {
+    name: 'respool_pool_connections',
+    type: 'gauge',
+    help: 'Upstream connections by what they are doing.',
+    labels: ['endpoint', 'state'],
+    collect: ({ snapshot }) => snapshot().endpoints.flatMap((e) => nested(e, e.connections)),
+  },
+  perEndpoint('gauge', 'respool_pool_waiters', 'Requests waiting for a connection now.', (e) => e.waiters),
+  perEndpoint('counter', 'respool_pool_hits_total', 'Requests that found a connection ready.', (e) => e.hits),
+  perEndpoint('counter', 'respool_pool_misses_total', 'Requests that found no connection ready.', (e) => e.misses),
+  perEndpoint('counter', 'respool_pool_timeouts_total', 'Requests that waited too long.', (e) => e.timeouts),
+  perEndpoint('counter', 'respool_pool_stale_total', 'Connections discarded as unfit for use.', (e) => e.stale),
+  perEndpoint('counter', 'respool_upstream_opened_total', 'Upstream connections opened.', (e) => e.opened),
+  {
+    name: 'respool_upstream_closed_total',
+    type: 'counter',
+    help: 'Upstream connections closed, by reason.',
+    labels: ['endpoint', 'reason'],
+    collect: ({ snapshot }) => snapshot().endpoints.flatMap((e) => nested(e, e.closed)),
+  },
+]
+
+function count(name: string, help: string, value: (recorder: Recorder) => number): ScalarMetric {
+  return { name, type: 'counter', help, labels: [], collect: ({ recorder }) => [[[], value(recorder)]] }
+}
+
+function bytes(name: string, help: string, inOut: (recorder: Recorder) => [number, number]): ScalarMetric {
+  const collect = ({ recorder }: Source): Sample[] => {
+    const [read, written] = inOut(recorder)
+    return [
+      [['in'], read],
+      [['out'], written],
+    ]
+  }
+  return { name, type: 'counter', help, labels: ['direction'], collect }
+}
+
+function byLabel(name: string, label: string, help: string, of: (recorder: Recorder) => LabelCounter): ScalarMetric {
+  const collect = ({ recorder }: Source): Sample[] =>
+    of(recorder)
+      .entries()
+      .map(([value, n]) => [[value], n])
+  return { name, type: 'counter', help, labels: [label], collect }
+}
+
+function now(name: string, help: string, value: (snapshot: Snapshot) => number): ScalarMetric {
+  return { name, type: 'gauge', help, labels: [], collect: ({ snapshot }) => [[[], value(snapshot())]] }
+}
+
+function perEndpoint(
+  type: 'counter' | 'gauge',
+  name: string,
+  help: string,
+  value: (endpoint: EndpointStats) => number,
+): ScalarMetric {
+  const collect = ({ snapshot }: Source): Sample[] => snapshot().endpoints.map((e) => [[e.endpoint], value(e)])
+  return { name, type, help, labels: ['endpoint'], collect }
+}
+
+function nested({ endpoint }: EndpointStats, values: Record<string, number>): Sample[] {
+  return Object.entries(values).map(([key, value]) => [[endpoint, key], value])
+}
+
+function commandTimes({ recorder, commandName }: Source): HistogramSample[] {
+  const ok = byName(recorder.succeeded, commandName)
+  const pipelines = byName(recorder.pipelineTimes, () => 'pipeline')
+  return [...label(ok, 'ok'), ...label(byName(recorder.failed, commandName), 'error'), ...label(pipelines, 'ok')]
+}
+
+/** A command that was seen but never failed shows as 0, so that its first failure is seen as an increase. */
+function commandErrors({ recorder, commandName }: Source): Sample[] {
+  const errors = new Map<string, number>()
+  for (const name of byName(recorder.succeeded, commandName).keys()) errors.set(name, 0)
+  for (const [name, { total }] of byName(recorder.failed, commandName)) errors.set(name, total)
+  return [...errors].map(([name, total]) => [[name], total])
+}
+
+/** The rows that counted something; those of one name become one, since a series may appear only once. */
+function byName(histograms: Histograms, nameOf: (row: number) => string): Map<string, Tally> {
+  const tallies = new Map<string, Tally>()
+  for (let row = 0; row < histograms.rows; row++) {
+    const tally = histograms.read(row)
+    if (tally.total === 0) continue
+    const name = nameOf(row)
+    const same = tallies.get(name)
+    if (same) add(same, tally)
+    else tallies.set(name, tally)
+  }
+  return tallies
+}
+
+function add(to: Tally, from: Tally): void {
+  from.counts.forEach((n, bucket) => (to.counts[bucket] += n))
+  to.total += from.total
+  to.sum += from.sum
+}
+
+function label(tallies: Map<string, Tally>, ...more: string[]): HistogramSample[] {
+  return [...tallies].map(([name, tally]) => [[name, ...more], tally])
+}

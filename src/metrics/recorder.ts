@@ -1,0 +1,102 @@
+import { Histograms, type Doubling } from './histogram.js'
+import { LabelCounter } from './label-counter.js'
+
+/** Why a session was given an upstream connection of its own. */
+export const PIN_REASONS = [
+  'watch',
+  'multi',
+  'blocking',
+  'subscribe',
+  'tracking',
+  'monitor',
+  'session',
+  'large',
+] as const
+export type PinReason = (typeof PIN_REASONS)[number]
+
+/** Times in ms: bounds 0.1 × 2ⁿ, n = 0 … 15. */
+export const TIMES: Doubling = { scale: 10, finite: 16 }
+/** Numbers of commands: bounds 1, 2, 4, … 4096. */
+export const SIZES: Doubling = { scale: 1, finite: 13 }
+
+/**
+ * What the proxy counts while it works, in plain arrays: no call allocates. Times are in ms, differences of `performance.now()`;
+ * a command's id is its number in the command table. The exporter reads the public fields at scrape time.
+ */
+export class Recorder {
+  readonly succeeded: Histograms
+  readonly failed: Histograms
+  readonly upstreamTimes: Histograms
+  readonly pipelineTimes = new Histograms(TIMES)
+  readonly poolWaits = new Histograms(TIMES)
+  readonly batches = new Histograms(SIZES)
+  readonly pipelines = new Histograms(SIZES)
+  readonly pins = new LabelCounter(PIN_REASONS)
+  readonly retries = new LabelCounter()
+  readonly redirects = new LabelCounter()
+  readonly errors = new LabelCounter()
+
+  /** Bytes read from and written to downstreams. */
+  bytesIn = 0
+  bytesOut = 0
+  /** Bytes read from and written to upstreams. */
+  upstreamBytesIn = 0
+  upstreamBytesOut = 0
+  connectionsAccepted = 0
+  connectionsRefused = 0
+
+  /** @param commandCapacity how many command ids to make room for; larger ids grow the arrays */
+  constructor(commandCapacity = 512) {
+    this.succeeded = new Histograms(TIMES, commandCapacity)
+    this.failed = new Histograms(TIMES, commandCapacity)
+    this.upstreamTimes = new Histograms(TIMES, commandCapacity)
+  }
+
+  /** A command answered downstream, from its arrival to its reply. A nil reply is no failure. */
+  command(id: number, ms: number, failed: boolean): void {
+    if (failed) this.failed.observe(id, ms)
+    else this.succeeded.observe(id, ms)
+  }
+
+  /** A command answered upstream, from its write to its reply. */
+  upstream(id: number, ms: number): void {
+    this.upstreamTimes.observe(id, ms)
+  }
+
+  /** Time spent waiting for an upstream connection. */
+  poolWait(ms: number): void {
+    this.poolWaits.observe(0, ms)
+  }
+
+  /** Commands in one upstream write. */
+  batch(commands: number): void {
+    this.batches.observe(0, commands)
+  }
+
+  /** Commands in one downstream read. */
+  pipeline(commands: number): void {
+    this.pipelines.observe(0, commands)
+  }
+
+  /** A client's pipeline as a whole, from its read to its last reply. */
+  pipelineDuration(ms: number): void {
+    this.pipelineTimes.observe(0, ms)
+  }
+
+  pin(reason: PinReason): void {
+    this.pins.add(reason)
+  }
+
+  retry(reason: string): void {
+    this.retries.add(reason)
+  }
+
+  redirect(kind: string): void {
+    this.redirects.add(kind)
+  }
+
+  /** An error reply that respool itself made, by its metric label. */
+  error(label: string): void {
+    this.errors.add(label)
+  }
+}
