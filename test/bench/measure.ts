@@ -1,0 +1,60 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { RedisServer } from '../helpers/redis.ts'
+import { RawClient } from '../helpers/raw.ts'
+import type { Contender } from './contenders.ts'
+import { cpuBetween, readCpu, type CpuReading } from './cpu.ts'
+import { runLoad, type Load } from './load.ts'
+
+/** One measurement. CPU is in microseconds per command. */
+export interface Sample {
+  /** Commands a second. */
+  readonly throughput: number
+  /** Milliseconds, of a whole pipeline. */
+  readonly p50: number
+  readonly p99: number
+  /** Undefined for the direct connection. */
+  readonly proxyCpu: number | undefined
+  readonly redisCpu: number
+}
+
+/** Puts one load on one contender. Fails when commands do not get to this Redis: then it measured something else. */
+export async function measure(contender: Contender, redis: RedisServer, load: Load, cpus?: string): Promise<Sample> {
+  const arrivedBefore = await commandsProcessed(redis.port)
+  const redisBefore = readCpu(redis.pid)
+  const proxyBefore = contender.pid === undefined ? undefined : readCpu(contender.pid)
+  const result = await runLoad(contender.host, contender.port, load, cpus)
+  // The generator is gone, its connections are not yet.
+  await sleep(SETTLE_MS)
+  const perCommand = (pid: number, before: CpuReading) => cpuBetween(before, readCpu(pid)) / 1000 / load.requests
+  const redisCpu = perCommand(redis.pid, redisBefore)
+  const proxyCpu = contender.pid && proxyBefore ? perCommand(contender.pid, proxyBefore) : undefined
+  const arrived = (await commandsProcessed(redis.port)) - arrivedBefore
+  if (arrived < load.requests) throw new Error(`only ${arrived} of ${load.requests} commands reached Redis`)
+  return { ...result, proxyCpu, redisCpu }
+}
+
+const SETTLE_MS = 30
+
+async function commandsProcessed(port: number): Promise<number> {
+  const client = await RawClient.connect(port)
+  try {
+    const info = (await client.call('INFO', 'stats')).toString()
+    return Number(/^total_commands_processed:(\d+)/m.exec(info)?.[1])
+  } finally {
+    client.close()
+  }
+}
+
+/** Sets every key that redis-benchmark may ask for, so that each GET finds a value. */
+export async function fill(port: number, keyspace: number, valueBytes: number): Promise<void> {
+  const client = await RawClient.connect(port)
+  try {
+    const reply = await client.call('EVAL', FILL, '0', keyspace, 'x'.repeat(valueBytes))
+    if (reply.toString() !== `:${keyspace}\r\n`) throw new Error(`filling the keyspace: ${reply.toString()}`)
+  } finally {
+    client.close()
+  }
+}
+
+const FILL = `for i = 0, ARGV[1] - 1 do redis.call('SET', string.format('key:%012d', i), ARGV[2]) end
+return redis.call('DBSIZE')`
