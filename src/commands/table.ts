@@ -1,0 +1,114 @@
+import { generatedRows } from './generated.js'
+import { parseKeySpecs, soleKey } from './keyspec.js'
+import { maxNameBytes, NameIndex } from './name-index.js'
+import { handlingFor, policy, policyFor } from './policy.js'
+import { readCommandReply, type CommandRow } from './reply.js'
+import { flagsByWireName, type CommandSpec } from './spec.js'
+
+const maxLearned = 512
+
+/** A row while the table is being filled: subcommands may still come. */
+type GrowingSpec = Omit<CommandSpec, 'subcommands'> & { subcommands: Map<string, CommandSpec> | null }
+
+/**
+ * Every command the proxy knows: those of the generated file, those that only the policy names, and those learned from a
+ * server while running. Subcommands are found through their container only, as on the server.
+ */
+export class CommandTable {
+  /** Stands for all unknown names. */
+  readonly other: CommandSpec
+  readonly #specs: GrowingSpec[] = []
+  readonly #byName = new Map<string, GrowingSpec>()
+  readonly #index = new NameIndex(generatedRows.length + policy.length + maxLearned)
+  #learned = 0
+
+  constructor() {
+    this.other = this.#append({ name: 'other', arity: 0, flags: '', keys: '' })
+    // A name has several rows where servers differ; the last one is the newest server's.
+    const newest = new Map(generatedRows.map((row) => [row[0], row]))
+    for (const [name, arity, flags, keys] of newest.values()) this.#add({ name, arity, flags, keys })
+    for (const { name } of policy) {
+      if (!this.#byName.has(name)) this.#add({ name, arity: 0, flags: '', keys: '' })
+    }
+  }
+
+  /** Number of ids in use. Grows by `learn`. */
+  get size(): number {
+    return this.#specs.length
+  }
+
+  /** The command whose name is the bytes from `start` to `end`, in any case; undefined when unknown. */
+  lookup(buf: Buffer, start: number, end: number): CommandSpec | undefined {
+    const id = this.#index.find(buf, start, end)
+    return id === -1 ? undefined : this.#specs[id]
+  }
+
+  /** The row `other` for a number that is no id. */
+  byId(id: number): CommandSpec {
+    return this.#specs[id] ?? this.other
+  }
+
+  /** By lower-case name; `container|name` for a subcommand. */
+  get(name: string): CommandSpec | undefined {
+    return this.#byName.get(name)
+  }
+
+  /**
+   * Adds the commands of a COMMAND or COMMAND INFO reply (decoded RESP2) that are not known yet, subcommands included;
+   * known ones stay as they are. At most 512 in all, so that a server cannot grow the table, or the metrics labelled with
+   * it, without end. Returns how many were new.
+   */
+  learn(rows: readonly unknown[]): number {
+    const before = this.#learned
+    for (const row of readCommandReply(rows)) {
+      if (this.#learned === maxLearned) break
+      if (this.#byName.has(row.name) || !this.#canAdd(row.name)) continue
+      this.#add(row)
+      this.#learned += 1
+    }
+    return this.#learned - before
+  }
+
+  /** Names are labels in metrics and bytes in the index: printable ASCII, of some length; a subcommand's container is known. */
+  #canAdd(name: string): boolean {
+    const [container, subcommand] = splitName(name)
+    return /^[!-~]+$/.test(name) && name.length <= maxNameBytes && (!subcommand || this.#byName.has(container))
+  }
+
+  #add(row: CommandRow): void {
+    const spec = this.#append(row)
+    this.#byName.set(row.name, spec)
+    const [container, subcommand] = splitName(row.name)
+    if (!subcommand) {
+      this.#index.add(row.name, spec.id)
+      return
+    }
+    const parent = this.#byName.get(container)
+    if (parent === undefined) throw new Error(`${row.name} comes before its container`)
+    parent.subcommands ??= new Map()
+    parent.subcommands.set(subcommand, spec)
+  }
+
+  #append(row: CommandRow): GrowingSpec {
+    const flags = row.flags.split(' ').reduce((bits, name) => bits | (flagsByWireName.get(name) ?? 0), 0)
+    const keySpecs = parseKeySpecs(policyFor(row.name)?.keys ?? row.keys)
+    const spec: GrowingSpec = {
+      id: this.#specs.length,
+      name: row.name,
+      arity: row.arity,
+      flags,
+      handling: handlingFor(row.name, flags),
+      keySpecs,
+      soleKey: soleKey(keySpecs),
+      subcommands: null,
+    }
+    this.#specs.push(spec)
+    return spec
+  }
+}
+
+/** `config|get` into its two parts; the second is empty for a name that is no subcommand's. */
+function splitName(name: string): [container: string, subcommand: string] {
+  const bar = name.indexOf('|')
+  return bar === -1 ? [name, ''] : [name.slice(0, bar), name.slice(bar + 1)]
+}
