@@ -43,11 +43,12 @@ export function parseSchedstat(text: string): number {
   return time
 }
 
-/** utime + stime of /proc/PID/stat. */
-export function parseTicks(text: string): number {
+/** User and system time in /proc/PID/stat, in clock ticks; on request that of ended children too. */
+export function parseTicks(text: string, children?: 'with ended children'): number {
   // The name, in parentheses, may hold spaces and parentheses itself.
   const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
-  return Number(fields[11]) + Number(fields[12])
+  const times = fields.slice(11, children ? 15 : 13).map(Number)
+  return times.reduce((sum, time) => sum + time, 0)
 }
 
 function processTree(pid: number): number[] {

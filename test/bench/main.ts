@@ -4,7 +4,7 @@ import { startContenders, type Contender } from './contenders.ts'
 import { describeMachine, pin, versionOf } from './machine.ts'
 import { fill } from './measure.ts'
 import { parseOptions, USAGE, UsageError, type Options } from './options.ts'
-import { failures, jsonReport, markdownReport, textReport } from './report.ts'
+import { disturbance, failures, jsonReport, markdownReport, textReport } from './report.ts'
 import { runRounds } from './rounds.ts'
 
 async function main(): Promise<number> {
@@ -26,6 +26,7 @@ async function main(): Promise<number> {
   console.log([...head, ...missing.map((line) => `missing: ${line}`), ''].join('\n'))
   const series = await runRounds(contenders, redis, options, (progress) => console.error(progress))
   console.log(options.markdown ? markdownReport(series) : textReport(series))
+  console.log(`\n${disturbance(series)}`)
   if (options.json) writeFileSync(options.json, jsonReport({ head, missing, options }, series))
   const failed = failures(series)
   for (const failure of failed) console.error(`\nfailed: ${failure}`)

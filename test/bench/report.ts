@@ -1,5 +1,5 @@
 import { DIRECT, REFERENCE } from './contenders.ts'
-import type { Sample } from './measure.ts'
+import { QUIET, type Sample } from './measure.ts'
 import type { Series } from './rounds.ts'
 import { median, ratio, spread } from './statistics.ts'
 
@@ -75,6 +75,17 @@ export function jsonReport(head: Record<string, unknown>, all: readonly Series[]
     failure: each.failure,
   }))
   return JSON.stringify({ ...head, series }, undefined, 2)
+}
+
+/** How far other programs disturbed, in one sentence. */
+export function disturbance(all: readonly Series[]): string {
+  const shares = all.flatMap((series) => series.samples.map((sample) => sample.foreign))
+  const disturbed = shares.filter((share) => share > QUIET).length
+  const percent = (share: number) => `${(100 * share).toFixed(0)}%`
+  return (
+    `Other programs took more than ${percent(QUIET)} of the CPU time during ${disturbed} of ${shares.length} samples` +
+    `; at worst ${percent(Math.max(0, ...shares))}.`
+  )
 }
 
 /** What went wrong, each reason once with the first place where it did. */

@@ -1,7 +1,7 @@
 import type { RedisServer } from '../helpers/redis.ts'
 import type { Contender } from './contenders.ts'
 import { requestsFor, type Load } from './load.ts'
-import { measure, type Sample } from './measure.ts'
+import { measure, measureQuietly, type Sample } from './measure.ts'
 import type { Cell, Operation, Options } from './options.ts'
 
 /** All samples of one contender in one cell. */
@@ -44,7 +44,7 @@ export async function runRounds(
   for (let round = 1; round <= options.rounds; round++) {
     say(`round ${round} of ${options.rounds}`)
     await each(round, async (contender, series) => {
-      series.samples.push(await measure(contender, redis, loadOf(series, options), options.pinning?.load))
+      series.samples.push(await measureQuietly(contender, redis, loadOf(series, options), options.pinning?.load))
     })
   }
   return groups.flat()
