@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"reflect"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+const scenarioTime = 10 * time.Second
+
+// environment holds one scenario's clients and keys.
+type environment struct {
+	*redis.Client
+	ctx     context.Context
+	unique  string
+	clients []*redis.Client
+}
+
+type scenario struct {
+	name string
+	play func(e *environment)
+}
+
+// failure carries a scenario's error out of it.
+type failure struct{ text string }
+
+func fail(format string, args ...any) {
+	place := ""
+	for skip := 1; skip < 6; skip++ {
+		if _, file, line, ok := runtime.Caller(skip); ok && strings.HasSuffix(file, "main.go") {
+			place = fmt.Sprintf(" (main.go:%d)", line)
+			break
+		}
+	}
+	panic(failure{fmt.Sprintf(format, args...) + place})
+}
+
+func check(holds bool, what string) {
+	if !holds {
+		fail("%s", what)
+	}
+}
+
+func same(got, expected any) {
+	if !reflect.DeepEqual(got, expected) {
+		fail("got %.300q, expected %.300q", fmt.Sprint(got), fmt.Sprint(expected))
+	}
+}
+
+// gives takes a command's result and its error: gives("v")(client.Get(ctx, key).Result()).
+func gives[T any](expected T) func(T, error) {
+	return func(got T, err error) {
+		if err != nil {
+			fail("error %v, expected %v", err, expected)
+		}
+		same(got, expected)
+	}
+}
+
+// value gives a command's result, which must be no error.
+func value[T any](got T, err error) T {
+	if err != nil {
+		fail("error %v", err)
+	}
+	return got
+}
+
+func refused(err error, text string) {
+	if err == nil || !strings.Contains(err.Error(), text) {
+		fail("error %v, expected %q", err, text)
+	}
+}
+
+func missing(err error) {
+	if !errors.Is(err, redis.Nil) {
+		fail("error %v, expected redis.Nil", err)
+	}
+}
+
+func (e *environment) key(name string) string { return e.unique + ":" + name }
+
+// another gives a further client; change may set options on top of the address.
+func (e *environment) another(change func(*redis.Options)) *redis.Client {
+	options := &redis.Options{Addr: os.Args[1] + ":" + os.Args[2]}
+	if len(os.Args) > 3 && os.Args[3] != "default" {
+		options.Protocol, _ = strconv.Atoi(os.Args[3])
+	}
+	if change != nil {
+		change(options)
+	}
+	client := redis.NewClient(options)
+	e.clients = append(e.clients, client)
+	return client
+}
+
+func later(action func()) <-chan struct{} {
+	done := make(chan struct{})
+	time.AfterFunc(50*time.Millisecond, func() {
+		action()
+		close(done)
+	})
+	return done
+}
+
+// run plays a scenario and gives what went wrong, or an empty string.
+func run(play func(e *environment)) (detail string) {
+	ctx, cancel := context.WithTimeout(context.Background(), scenarioTime)
+	defer cancel()
+	random := make([]byte, 6)
+	_, _ = rand.Read(random)
+	e := &environment{ctx: ctx, unique: "go-" + hex.EncodeToString(random)}
+	e.Client = e.another(nil)
+	defer func() {
+		for _, client := range e.clients {
+			_ = client.Close()
+		}
+		if problem := recover(); problem != nil {
+			if known, ok := problem.(failure); ok {
+				detail = known.text
+			} else {
+				detail = fmt.Sprint(problem)
+			}
+		}
+	}()
+	play(e)
+	return ""
+}
+
+func main() {
+	failed := false
+	for _, s := range scenarios {
+		finished := make(chan string, 1)
+		go func() { finished <- run(s.play) }()
+		detail := "no end after " + (2 * scenarioTime).String()
+		select {
+		case detail = <-finished:
+		case <-time.After(2 * scenarioTime):
+		}
+		failed = failed || detail != ""
+		line, _ := json.Marshal(map[string]any{"name": s.name, "ok": detail == "", "detail": detail})
+		fmt.Println(string(line))
+	}
+	if failed {
+		os.Exit(1)
+	}
+}
