@@ -129,7 +129,7 @@ function joinPeer(peer: Peer): Contender {
   return { ...peer, about: `running proxy, process ${peer.pid}`, log: () => '' }
 }
 
-async function answersGet(port: number): Promise<boolean> {
+export async function answersGet(port: number): Promise<boolean> {
   const client = await RawClient.connect(port)
   try {
     return (await client.call('GET', 'no such key')).toString() === '$-1\r\n'

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { accessSync, constants } from 'node:fs'
+import { accessSync, constants, readFileSync } from 'node:fs'
 import { availableParallelism, cpus, loadavg, release, type } from 'node:os'
 import { delimiter, join } from 'node:path'
 
@@ -33,7 +33,19 @@ export function versionOf(binary: string, flag: string): string {
 
 /** Binds all threads of a process to CPUs, given as taskset takes them. */
 export function pin(pid: number, cpuList: string): void {
-  const { status, stderr, error } = spawnSync('taskset', ['-acp', cpuList, `${pid}`], { encoding: 'utf8' })
+  run('taskset', ['-acp', cpuList, `${pid}`])
+}
+
+/** Makes sure that a process may open that many files; raising the hard limit takes root. */
+export function raiseFileLimit(pid: number, files: number): void {
+  const limits = readFileSync(`/proc/${pid}/limits`, 'utf8')
+  const soft = /^Max open files +(\S+)/m.exec(limits)?.[1]
+  if (soft === 'unlimited' || Number(soft) >= files) return
+  run('prlimit', [`--pid=${pid}`, `--nofile=${files}:${files}`])
+}
+
+function run(binary: string, args: string[]): void {
+  const { status, stderr, error } = spawnSync(binary, args, { encoding: 'utf8' })
   if (error) throw error
-  if (status !== 0) throw new Error(`taskset: ${stderr.trim()}`)
+  if (status !== 0) throw new Error(`${binary} ${args.join(' ')}: ${stderr.trim()}`)
 }

@@ -146,7 +146,7 @@ export function parseCells(text: string): Cell[] {
   })
 }
 
-function parseOperations(text: string): Operation[] {
+export function parseOperations(text: string): Operation[] {
   return text.split(',').map((part) => {
     const found = OPERATIONS.find((operation) => operation === part.toUpperCase())
     if (!found) throw new UsageError(`not an operation: "${part}"; there are ${OPERATIONS.join(' and ')}`)
