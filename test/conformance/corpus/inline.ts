@@ -1,0 +1,67 @@
+import { family, raw } from './script.ts'
+
+const lines = (...texts: string[]) => texts.map((text) => raw(`${text}\r\n`))
+
+export const inline = family('inline', {
+  commands: [
+    ...lines('PING', 'ping', 'SET k v', 'GET k', 'PING words', 'ECHO hi', 'MGET k missing', 'SELECT 1', 'GET k'),
+    ...lines('GET', 'BOGUS', 'BOGUS a b', 'SET k', 'CLIENT GETNAME', 'COMMAND COUNT x'),
+  ],
+  'spaces and line ends': [
+    raw('PING\n'),
+    raw('  PING  \r\n'),
+    raw('\tPING\t\r\n'),
+    raw('SET   k    v\r\n'),
+    raw('\r\n', 0),
+    raw('\n', 0),
+    raw('   \r\n', 0),
+    raw('GET k\r\n'),
+    raw('\r\n\r\nGET k\r\n'),
+    raw('ECHO a\rb\r\n'),
+  ],
+  quotes: lines(
+    'SET k "a b"',
+    'GET k',
+    "SET k 'a b'",
+    'GET "k"',
+    'SET k ""',
+    'GET k',
+    "SET k ''",
+    'ECHO "tab\\t newline\\n return\\r bell\\a back\\b"',
+    'ECHO "\\x00\\x41\\xff\\xZZ"',
+    'ECHO "quote\\" slash\\\\ other\\q"',
+    "ECHO 'it\\'s'",
+    'ECHO \'no\\n escape "here"\'',
+    'ECHO a"b"',
+    'ECHO "a" "b"',
+    'SET "k" \'v\'',
+    'GET k',
+  ),
+  'unbalanced: text after a closing quote': { steps: lines('PING', 'ECHO "a"b'), closes: true },
+  'unbalanced: no closing quote': { steps: lines('PING', 'ECHO "abc'), closes: true },
+  'unbalanced: no closing single quote': { steps: lines("ECHO 'abc"), closes: true },
+  'unbalanced: backslash at the end': { steps: lines('ECHO "abc\\'), closes: true },
+  'unbalanced: text after a closing single quote': { steps: lines("ECHO 'a'b"), closes: true },
+  'mixed with arrays': [
+    raw('SET k v\r\n'),
+    'GET k',
+    raw('*1\r\n$4\r\nPING\r\n'),
+    raw('GET k\r\n'),
+    'SET k w',
+    raw('GET k\n'),
+  ],
+  'long lines': lines(
+    `ECHO ${'x'.repeat(20_000)}`,
+    `SET k ${'y'.repeat(60_000)}`,
+    'STRLEN k',
+    `DEL ${'k '.repeat(5000)}`,
+  ),
+  'other protocols: GET': { steps: lines('GET / HTTP/1.1') },
+  'other protocols: POST': { steps: [raw('POST / HTTP/1.1\r\n', 0)], closes: true, waits: true },
+  'other protocols: Host header': {
+    steps: [...lines('GET / HTTP/1.1'), raw('Host: localhost\r\n', 0)],
+    closes: true,
+    waits: true,
+  },
+  QUIT: { steps: lines('PING', 'QUIT'), closes: true },
+})

@@ -1,0 +1,141 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { encode, pieces, RawClient } from '../helpers/raw.ts'
+import { until } from '../helpers/waiting.ts'
+import { repliesIn, type Protocol, type Script, type Step } from './corpus/script.ts'
+
+/** How a script's bytes are put on the wire. */
+export type Mode =
+  | { name: 'step by step' }
+  | { name: 'pipelined' }
+  | { name: 'byte by byte' }
+  /** Two writes, cut at this byte of the whole stream. */
+  | { name: 'cut in two'; at: number }
+
+export interface Outcome {
+  /** The reply frames of each step. */
+  readonly frames: Buffer[][]
+  /** What went wrong on the connection itself, and at which step. */
+  problem: { step: number; text: string } | undefined
+}
+
+const FRAME_WAIT_MS = 2000
+const GREETING: Record<Protocol, Step[]> = { 2: [], 3: [commandStep('HELLO', '3')] }
+/** Follows every script that leaves the connection open: a reply too many would take its place. */
+const FAREWELL = commandStep('PING', 'the end')
+/** Beyond this many bytes of one run, byte by byte becomes some kilobytes at a time: a large value has no new cuts. */
+const BYTE_BY_BYTE = 3000
+
+/** The steps as sent in this protocol: the protocol is chosen first, and a last PING shows that nothing is left over. */
+export function stepsOf(script: Script, protocol: Protocol): Step[] {
+  return [...GREETING[protocol], ...script.steps, ...(script.closes ? [] : [FAREWELL])]
+}
+
+/** Plays a script in an empty server, over a new connection to the port. */
+export async function play(
+  port: number,
+  other: OtherClient,
+  script: Script,
+  protocol: Protocol,
+  mode: Mode,
+): Promise<Outcome> {
+  await other.empty()
+  const client = await RawClient.connect(port)
+  const steps = stepsOf(script, protocol)
+  const outcome: Outcome = { frames: steps.map(() => []), problem: undefined }
+  let at = 0
+  try {
+    let sentBefore = 0
+    for (const run of runsOf(steps, mode, script.waits)) {
+      const bytes = Buffer.concat(run.map((step) => step.bytes))
+      await send(client, bytes, mode, sentBefore)
+      sentBefore += bytes.length
+      for (const step of run) {
+        if (step.elsewhere) await other.act(step)
+        for (let left = repliesIn(protocol, step.replies); left > 0; left--) {
+          outcome.frames[at].push(await client.frame(FRAME_WAIT_MS))
+        }
+        at++
+      }
+    }
+    if (script.closes) await endOf(client)
+    if (client.pending.length > 0) throw new Error(`left over: ${JSON.stringify(client.pending.toString('latin1'))}`)
+  } catch (error) {
+    outcome.problem = { step: at, text: error instanceof Error ? error.message : String(error) }
+  } finally {
+    client.close()
+  }
+  return outcome
+}
+
+/** What goes out together: single steps, or everything up to a step that happens elsewhere. */
+function runsOf(steps: Step[], mode: Mode, waits: boolean): Step[][] {
+  if (waits || mode.name === 'step by step') return steps.map((step) => [step])
+  const runs: Step[][] = [[]]
+  for (const step of steps) {
+    if (step.elsewhere) runs.push([step], [])
+    else runs[runs.length - 1].push(step)
+  }
+  return runs
+}
+
+async function send(client: RawClient, bytes: Buffer, mode: Mode, sentBefore: number): Promise<void> {
+  if (bytes.length === 0) return
+  if (mode.name === 'byte by byte') {
+    const fine = pieces(bytes.subarray(0, BYTE_BY_BYTE), 1)
+    await client.sendPieces([...fine, ...pieces(bytes.subarray(BYTE_BY_BYTE), 4093)])
+    return
+  }
+  const cut = mode.name === 'cut in two' ? mode.at - sentBefore : 0
+  if (cut > 0 && cut < bytes.length) {
+    client.send(bytes.subarray(0, cut))
+    // Long enough for the other process to have read the first piece.
+    await sleep(1)
+    client.send(bytes.subarray(cut))
+  } else {
+    client.send(bytes)
+  }
+}
+
+async function endOf(client: RawClient): Promise<void> {
+  const waiting = new AbortController()
+  const late = sleep(FRAME_WAIT_MS, 'late', { signal: waiting.signal }).catch(() => undefined)
+  const first = await Promise.race([client.closed, late])
+  waiting.abort()
+  if (first === 'late') throw new Error('the connection was not closed')
+}
+
+function commandStep(...args: string[]): Step {
+  return { text: args.join(' '), bytes: encode(args), args, replies: 1, elsewhere: undefined, onceBlocked: false }
+}
+
+/** A client connected directly to a server: empties it between scripts, and plays the part of another application. */
+export class OtherClient {
+  readonly #client: RawClient
+
+  private constructor(client: RawClient) {
+    this.#client = client
+  }
+
+  static async connect(port: number): Promise<OtherClient> {
+    return new OtherClient(await RawClient.connect(port))
+  }
+
+  async empty(): Promise<void> {
+    this.#client.send(Buffer.concat([encode(['FLUSHALL']), encode(['SCRIPT', 'FLUSH']), encode(['FUNCTION', 'FLUSH'])]))
+    for (let left = 3; left > 0; left--) await this.#client.frame()
+  }
+
+  async act(step: Step): Promise<void> {
+    if (step.onceBlocked) await until(() => this.#hasBlockedClient(), 'a client is blocked', FRAME_WAIT_MS)
+    await this.#client.call(...(step.elsewhere ?? []))
+  }
+
+  close(): void {
+    this.#client.close()
+  }
+
+  async #hasBlockedClient(): Promise<boolean> {
+    const info = await this.#client.call('INFO', 'clients')
+    return /blocked_clients:[1-9]/.test(info.toString())
+  }
+}
