@@ -22,6 +22,7 @@ function positions(specs: readonly KeySpec[], args: ArgumentReader, isKey: boole
     if (begin === 0) continue
     const group = groupFrom(begin, spec, args)
     if (group === null) return []
+    if (spec.replaces && found.some((position) => args.text(position) !== '')) return []
     found = spec.replaces ? group : found.concat(group)
   }
   return found
@@ -35,28 +36,28 @@ function beginOf(begin: KeyBegin, args: ArgumentReader): number {
     case 'keyword':
       return afterKeyword(begin.keyword, begin.startFrom, args)
     case 'option':
-      return afterOption(begin.keyword, begin.startFrom, begin.values, args)
+      return afterOption(begin, args)
     case 'unknown':
       return 0
   }
 }
 
 function afterKeyword(keyword: string, startFrom: number, args: ArgumentReader): number {
-  const start = startFrom < 0 ? args.count + startFrom : startFrom
-  // From the end the servers look at that one place only; from the start they leave out the last argument.
-  const end = startFrom < 0 ? start + 1 : args.count - 1
-  for (let i = Math.max(start, 1); i < end; i++) {
-    if (isWord(args, i, keyword)) return i + 1
+  const step = startFrom < 0 ? -1 : 1
+  // The last argument is no keyword: nothing would follow it.
+  for (let i = startFrom < 0 ? args.count + startFrom : startFrom; i >= 1 && i < args.count - 1; i += step) {
+    if (args.text(i).toLowerCase() === keyword) return i + 1
   }
   return 0
 }
 
-function afterOption(keyword: string, from: number, values: ReadonlyMap<string, number>, args: ArgumentReader): number {
+function afterOption(option: KeyBegin & { kind: 'option' }, args: ArgumentReader): number {
   let found = 0
-  for (let i = from; i < args.count - 1; i++) {
+  for (let i = option.startFrom; i < args.count - 1; i++) {
     const word = args.text(i).toLowerCase()
-    if (word === keyword) found = i + 1
-    i += values.get(word) ?? 0
+    if (word === option.keyword) found = i + 1
+    if (found !== 0 && !option.last) break
+    i += option.values.get(word) ?? 0
   }
   return found
 }
@@ -74,7 +75,7 @@ function groupFrom(begin: number, spec: KeySpec, args: ArgumentReader): number[]
   } else {
     last = lastOfRange(first, find.lastKey, find.limit, args.count)
   }
-  if (first >= args.count || last >= args.count || last < first) return null
+  if (first < 1 || last < first || last >= args.count) return null
   const group: number[] = []
   for (let i = first; i <= last; i += Math.max(find.keyStep, 1)) group.push(i)
   return group
@@ -90,8 +91,4 @@ function keyCount(position: number, args: ArgumentReader): number {
   if (position >= args.count) return 0
   const text = args.text(position)
   return /^[1-9]\d{0,18}$/.test(text) ? Number(text) : 0
-}
-
-function isWord(args: ArgumentReader, position: number, word: string): boolean {
-  return args.text(position).toLowerCase() === word
 }

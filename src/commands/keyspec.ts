@@ -4,7 +4,7 @@ import type { KeyBegin, KeyFind, KeySpec } from './spec.js'
  * Key specs in writing, so that they stay readable in the generated file and in the policy table:
  *
  *     [notkey|replaces] BEGIN FIND [; ...]
- *     BEGIN = index N | keyword WORD STARTFROM | option WORD STARTFROM NAME=VALUES,... | unknown
+ *     BEGIN = index N | keyword WORD STARTFROM | (option | lastoption) WORD STARTFROM NAME=VALUES,... | unknown
  *     FIND  = range LASTKEY STEP LIMIT | keynum KEYNUMIDX FIRSTKEY STEP | unknown
  */
 export function parseKeySpecs(text: string): KeySpec[] {
@@ -23,8 +23,9 @@ function parseBegin(words: string[]): KeyBegin {
   const kind = words.shift()
   if (kind === 'index') return { kind, index: takeNumber(words) }
   if (kind === 'keyword') return { kind, keyword: takeWord(words), startFrom: takeNumber(words) }
-  if (kind === 'option') {
-    return { kind, keyword: takeWord(words), startFrom: takeNumber(words), values: parseValues(takeWord(words)) }
+  if (kind === 'option' || kind === 'lastoption') {
+    const [keyword, startFrom, values] = [takeWord(words), takeNumber(words), parseValues(takeWord(words))]
+    return { kind: 'option', keyword, startFrom, values, last: kind === 'lastoption' }
   }
   if (kind === 'unknown') return { kind }
   throw new Error(`unknown begin of key spec: ${kind}`)

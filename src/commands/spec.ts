@@ -51,14 +51,18 @@ export type Handling = 'forward' | 'local' | 'block' | 'blockIf' | 'transaction'
 /** Where a group of keys begins. Positions count the command's name as 0, also for subcommands. */
 export type KeyBegin =
   | { readonly kind: 'index'; readonly index: number }
-  /** After the first `keyword` at or after `startFrom`; if `startFrom` is negative, only at that place from the end. */
+  /** After the first `keyword` from `startFrom` on; a negative one counts from the end, and the search goes backwards. */
   | { readonly kind: 'keyword'; readonly keyword: string; readonly startFrom: number }
-  /** After the last `keyword` among options, stepping over the values of the options named in `values`. */
+  /**
+   * After `keyword` among options, stepping over the values of the options named in `values`. Either the first such
+   * option counts or (`last`) the last one.
+   */
   | {
       readonly kind: 'option'
       readonly keyword: string
       readonly startFrom: number
       readonly values: ReadonlyMap<string, number>
+      readonly last: boolean
     }
   | { readonly kind: 'unknown' }
 
@@ -75,7 +79,7 @@ export interface KeySpec {
   readonly find: KeyFind
   /** False for what is no key but decides the slot all the same: the channels of SSUBSCRIBE, SUNSUBSCRIBE and SPUBLISH. */
   readonly isKey: boolean
-  /** The keys found by this spec, if any, stand in place of those found by the specs before it. */
+  /** The keys found by this spec, if any, stand in place of those found before, which have to be empty words then. */
   readonly replaces: boolean
 }
 

@@ -69,17 +69,19 @@ export class CommandTable {
     return this.#learned - before
   }
 
-  /** Names are labels in metrics and bytes in the index: printable ASCII, of some length; a subcommand's container is known. */
+  /** Names are labels in metrics and bytes in the index: printable ASCII, not endless, never the label for all unknown ones. */
   #canAdd(name: string): boolean {
-    const [container, subcommand] = splitName(name)
-    return /^[!-~]+$/.test(name) && name.length <= maxNameBytes && (!subcommand || this.#byName.has(container))
+    const [container, subcommand] = name.split('|', 2)
+    const isName = name.length <= maxNameBytes && /^[!-{}~]+(\|[!-{}~]+)?$/.test(name)
+    if (!isName || name === this.other.name) return false
+    return subcommand === undefined || this.#byName.has(container)
   }
 
   #add(row: CommandRow): void {
     const spec = this.#append(row)
     this.#byName.set(row.name, spec)
-    const [container, subcommand] = splitName(row.name)
-    if (!subcommand) {
+    const [container, subcommand] = row.name.split('|', 2)
+    if (subcommand === undefined) {
       this.#index.add(row.name, spec.id)
       return
     }
@@ -105,10 +107,4 @@ export class CommandTable {
     this.#specs.push(spec)
     return spec
   }
-}
-
-/** `config|get` into its two parts; the second is empty for a name that is no subcommand's. */
-function splitName(name: string): [container: string, subcommand: string] {
-  const bar = name.indexOf('|')
-  return bar === -1 ? [name, ''] : [name.slice(0, bar), name.slice(bar + 1)]
 }

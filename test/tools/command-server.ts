@@ -17,18 +17,20 @@ export async function startCommandServer(binary: string): Promise<CommandServer>
   const redis = await startRedis({ binary })
   const socket = connect(redis.port, redis.host)
   await once(socket, 'connect')
-  let replies: unknown[] = []
   let take: (reply: unknown) => void = () => undefined
   const parser = new Parser({ returnReply: (reply) => take(reply), returnError: (error) => take(error) })
   socket.on('data', (chunk: Buffer) => parser.execute(chunk))
 
   const ask = (commands: string[][]) =>
     new Promise<unknown[]>((resolve, reject) => {
-      replies = []
+      const replies: unknown[] = []
+      const fail = () => reject(new Error('the server closed the connection'))
+      socket.once('close', fail)
       take = (reply) => {
-        if (replies.push(reply) === commands.length) resolve(replies)
+        if (replies.push(reply) < commands.length) return
+        socket.off('close', fail)
+        resolve(replies)
       }
-      socket.once('close', () => reject(new Error('the server closed the connection')))
       socket.write(Buffer.concat(commands.map(encode)))
     })
 
@@ -39,7 +41,7 @@ export async function startCommandServer(binary: string): Promise<CommandServer>
     title: valkey === undefined ? `redis ${field('redis_version')}` : `valkey ${valkey}`,
     ask,
     async stop() {
-      socket.removeAllListeners('close').destroy()
+      socket.destroy()
       await redis.stop()
     },
   }
