@@ -1,1 +1,74 @@
-export {}
+/**
+ * Every error that respool itself can put on the wire: one row each.
+ *
+ * `text` starts with the code word that clients classify by. Where Redis has a text for the case it is Redis's own, byte
+ * for byte. Otherwise:
+ *
+ * - TRYAGAIN: the command was certainly not executed, sending it again is safe. go-redis does so by itself, redis-py
+ *   raises TryAgainError, ioredis and node-redis show the text.
+ * - OUTCOMEUNKNOWN: the command was sent and its answer lost; it may or may not have been executed. No client retries
+ *   a word it does not know, which is what is wanted here.
+ *
+ * `retrySafe` says the same to code. `closes` marks errors after which the application's connection ends.
+ */
+export interface ErrorRow {
+  readonly text: string
+  readonly retrySafe: boolean
+  readonly closes: boolean
+}
+
+const row = (text: string, retrySafe = false, closes = false): ErrorRow => ({ text, retrySafe, closes })
+const protocol = (text: string): ErrorRow => row(`ERR Protocol error: ${text}`, false, true)
+
+export const ERRORS = {
+  // Bad framing: Redis's own texts (networking.c, processMultibulkBuffer and processInlineBuffer).
+  mbulkCountTooBig: protocol('too big mbulk count string'),
+  mbulkLengthInvalid: protocol('invalid multibulk length'),
+  bulkCountTooBig: protocol('too big bulk count string'),
+  bulkExpected: protocol("expected '$', got '%'"),
+  bulkLengthInvalid: protocol('invalid bulk length'),
+  inlineTooBig: protocol('too big inline request'),
+  inlineUnbalanced: protocol('unbalanced quotes in request'),
+
+  // Session state: Redis's own texts.
+  execWithoutMulti: row('ERR EXEC without MULTI'),
+  discardWithoutMulti: row('ERR DISCARD without MULTI'),
+  execAborted: row('EXECABORT Transaction discarded because of previous errors.'),
+  syntax: row('ERR syntax error'),
+  notInteger: row('ERR value is not an integer or out of range'),
+  invalidDbIndex: row('ERR invalid DB index'),
+  dbOutOfRange: row('ERR DB index is out of range'),
+  noProtocol: row('NOPROTO unsupported protocol version'),
+  protocolNotInteger: row('ERR Protocol version is not an integer or out of range'),
+  wrongPassword: row('WRONGPASS invalid username-password pair or user is disabled.'),
+  authNotConfigured: row(
+    'ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?',
+  ),
+  clientNameInvalid: row('ERR Client names cannot contain spaces, newlines or special characters.'),
+  noSuchClient: row('ERR No such client'),
+  connectionsExceeded: row('ERR max number of clients reached', true, true),
+
+  // The upstream side.
+  upstreamDown: row('TRYAGAIN respool has no connection to Redis: the command was not sent', true),
+  holdExpired: row('TRYAGAIN respool waited in vain for a connection to Redis: the command was not sent', true),
+  heldExceeded: row('TRYAGAIN too many commands wait for a connection to Redis: the command was not sent', true),
+  upstreamAuth: row('ERR respool could not log in to Redis: check the user and password of its upstream'),
+  leaseTimeout: row('TRYAGAIN no dedicated connection to Redis became free in time: raise pool.leases.max', true),
+  leaseWaitersExceeded: row('TRYAGAIN too many sessions wait for a dedicated connection: raise pool.leases.max', true),
+  notSent: row('TRYAGAIN the connection to Redis was lost before the command was sent', true),
+  readLost: row('TRYAGAIN the connection to Redis was lost before the answer came; the command only reads', true),
+  outcomeUnknown: row('OUTCOMEUNKNOWN the connection to Redis was lost after the command was sent'),
+  timedOut: row('OUTCOMEUNKNOWN Redis did not answer the command in time'),
+
+  // What cannot be carried.
+  refused: row('ERR respool does not carry this command'),
+  largeLocal: row('ERR respool does not take arguments of this size for this command', false, true),
+  stalled: row('ERR respool closed the connection: a started command was not finished in time', false, true),
+} as const satisfies Record<string, ErrorRow>
+
+export type ErrorCode = keyof typeof ERRORS
+
+/** The RESP error frame of each code, made once. */
+export const ERROR_FRAMES = Object.fromEntries(
+  Object.entries(ERRORS).map(([code, { text }]) => [code, `-${text}\r\n`]),
+) as Readonly<Record<ErrorCode, string>>

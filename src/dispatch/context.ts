@@ -1,0 +1,33 @@
+import type { CommandTable } from '../commands/table.js'
+import type { Recorder } from '../metrics/recorder.js'
+import type { Topology } from '../routing/static.js'
+import type { TurnClock } from '../util/clock.js'
+import type { EventLog } from '../util/log.js'
+import type { Learner } from './learner.js'
+import type { Login } from './login.js'
+import type { SessionRegistry } from './registry.js'
+
+/** Everything that sessions share. */
+export interface DispatchContext {
+  readonly table: CommandTable
+  readonly recorder: Recorder
+  readonly clock: TurnClock
+  readonly topology: Topology
+  readonly registry: SessionRegistry
+  readonly learner: Learner
+  readonly login: Login
+  readonly log: EventLog
+  readonly limits: DispatchLimits
+}
+
+/** Times in ms. */
+export interface DispatchLimits {
+  commandTimeout: number
+  leaseWait: number
+  /** Commands in flight per session at which it takes no more. */
+  outstanding: number
+  /** The database that sessions start in. */
+  database: number
+  /** How many databases there are, as far as Redis told. */
+  databases: number
+}

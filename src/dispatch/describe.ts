@@ -1,0 +1,23 @@
+import type { Session } from './session.js'
+
+/** A session as the admin port shows it. */
+export function describeSession(session: Session): object {
+  const { clock } = session.context
+  const age = (since: number): number => Math.round(clock.now - since) / 1000
+  const lease = session.lease === null ? null : { reason: session.leaseReason, ageSeconds: age(session.leasedAt) }
+  return {
+    id: session.id,
+    address: session.downstream.remoteAddress,
+    name: session.name,
+    library: [session.libName, session.libVersion].filter((part) => part !== '').join(' '),
+    protocol: session.protocol,
+    database: session.database,
+    mode: session.mode.current,
+    held: session.held,
+    inFlight: session.inflight,
+    ageSeconds: age(session.since),
+    idleSeconds: age(session.lastActive),
+    lastCommand: session.lastCommand,
+    lease,
+  }
+}

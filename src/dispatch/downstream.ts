@@ -1,0 +1,16 @@
+/** What a session needs of the connection that it belongs to. */
+export interface Downstream {
+  /** The peer's and our own address, as CLIENT LIST shows them. */
+  readonly remoteAddress: string
+  readonly localAddress: string
+  /** Queues a range for the end of the loop turn; the bytes are copied before their buffer is used again. */
+  write(buf: Buffer, start: number, end: number): void
+  /** Queues text, one character a byte. */
+  writeText(text: string): void
+  /** Goes on with what was read and held; never at once, but at the end of the loop turn. */
+  resume(): void
+  /** Takes in nothing more; ends the connection when everything queued is written. */
+  finish(): void
+  /** Ends the connection at once. */
+  destroy(reason: string): void
+}

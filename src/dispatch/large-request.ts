@@ -1,0 +1,77 @@
+import type { CommandSpec } from '../commands/spec.js'
+import type { PinReason } from '../metrics/recorder.js'
+import { QUEUED } from '../resp/encode.js'
+import type { UpstreamConnection } from '../upstream/connection.js'
+import { isHarmless } from './local/local.js'
+import { startRelay } from './relay.js'
+import type { Request } from './request.js'
+import type { Session } from './session.js'
+
+/**
+ * A request too large to be kept, passed on while it comes.
+ *
+ *     | part | part | … | last part |
+ *       └ begins on a lease           └ from here on Redis owes the answer
+ *
+ * It goes on a lease, because on a shared connection everybody would wait for its sender. Without a sink the rest is taken in
+ * and dropped: the command was refused, or its connection was lost.
+ */
+export class LargeRequest {
+  #request: Request | null = null
+  #begun = false
+
+  private constructor(
+    readonly session: Session,
+    readonly spec: CommandSpec,
+    readonly sink: UpstreamConnection | null,
+  ) {}
+
+  /** Null while the session waits for its lease: ask again when it is resumed. */
+  static begin(session: Session, spec: CommandSpec): LargeRequest | null {
+    const mode = session.mode.current
+    if (mode === 'relaying') return new LargeRequest(session, spec, session.lease)
+    if (mode === 'discarding') {
+      session.answer(spec, QUEUED)
+      return new LargeRequest(session, spec, null)
+    }
+    if (spec.handling === 'refuse' || (spec.handling === 'local' && !isHarmless(spec))) {
+      session.answerError(spec, 'largeLocal')
+      session.downstream.finish()
+      return new LargeRequest(session, spec, null)
+    }
+    if (!session.takeLease(spec, reasonOf(spec))) return null
+    if (spec.handling === 'relay' && session.lease !== null) {
+      if (session.ring.length > 0) return session.hold('drained') || null
+      startRelay(session, session.lease)
+    }
+    return new LargeRequest(session, spec, session.lease)
+  }
+
+  part(buf: Buffer, start: number, end: number): void {
+    const { sink, session } = this
+    if (sink === null || this.#request?.lost === true || start === end) return
+    if (this.#begun || session.mode.current === 'relaying') {
+      sink.sendPart(buf, start, end)
+    } else {
+      // Redis owes no answer before it has the whole command: no limit until then.
+      this.#request = session.open(this.spec, Infinity)
+      sink.send(this.#request, buf, start, end)
+    }
+    this.#begun = true
+    if (sink.congested) session.hold('congested')
+  }
+
+  end(buf: Buffer, start: number, end: number): void {
+    this.part(buf, start, end)
+    const { session, spec } = this
+    const { clock, limits } = session.context
+    const blocks = spec.handling === 'block' || spec.handling === 'blockIf'
+    if (this.#request !== null && !blocks) this.#request.deadline = clock.now + limits.commandTimeout
+    if (spec.name === 'watch' && session.mode.current === 'open' && session.lease !== null) session.mode.to('watching')
+  }
+}
+
+function reasonOf(spec: CommandSpec): PinReason {
+  if (spec.handling === 'relay') return 'subscribe'
+  return spec.name === 'watch' ? 'watch' : 'large'
+}

@@ -1,0 +1,113 @@
+import type { CommandSpec } from '../../commands/spec.js'
+import type { Arguments } from '../../resp/arguments.js'
+import { array, bulk, command, integer, map, nullReply, OK, set, verbatim } from '../../resp/encode.js'
+import type { Session } from '../session.js'
+import { describeClient } from './client-line.js'
+import { clientKill, clientList } from './client-list.js'
+import { isClientName } from './client-name.js'
+import { code, failure, FORWARD, type Outcome, relayed, reply } from './outcome.js'
+import { hasArity, parseInteger, wrongArity } from './local.js'
+
+type ClientCommand = (session: Session, args: Arguments) => Outcome
+
+/** CLIENT's subcommands: all of them speak of the application's own connection, never of the shared one behind. */
+const SUBCOMMANDS: ReadonlyMap<string, ClientCommand> = new Map<string, ClientCommand>([
+  ['id', (session) => reply(integer(session.id))],
+  ['getname', (session) => reply(session.name === '' ? nullReply(session.protocol) : bulk(session.name))],
+  ['setname', setName],
+  ['setinfo', setInfo],
+  ['info', (session) => reply(verbatim(session.protocol, `${describeClient(session)}\n`))],
+  ['list', clientList],
+  ['kill', clientKill],
+  ['no-evict', (session, args) => onOff(args, (on) => (session.noEvict = on))],
+  ['no-touch', (session, args) => onOff(args, (on) => (session.noTouch = on))],
+  ['getredir', () => reply(integer(-1))],
+  ['trackinginfo', trackingInfo],
+  ['tracking', tracking],
+  ['caching', caching],
+  ['reply', replyMode],
+  ['unblock', unblock],
+  // These speak of the whole server.
+  ['pause', () => FORWARD],
+  ['unpause', () => FORWARD],
+  ['help', () => FORWARD],
+])
+
+export function client(session: Session, args: Arguments, spec: CommandSpec): Outcome {
+  const name = args.lower(1)
+  const subcommand = SUBCOMMANDS.get(name)
+  const row = spec.subcommands?.get(name)
+  if (subcommand === undefined)
+    return failure(`ERR unknown subcommand '${args.text(1).slice(0, 128)}'. Try CLIENT HELP.`)
+  if (row !== undefined && !hasArity(row, args.count)) return failure(wrongArity(`client|${name}`))
+  return subcommand(session, args)
+}
+
+function setName(session: Session, args: Arguments): Outcome {
+  const name = args.text(2)
+  if (!isClientName(name)) return code('clientNameInvalid')
+  session.name = name
+  return reply(OK)
+}
+
+function setInfo(session: Session, args: Arguments): Outcome {
+  const attribute = args.lower(2)
+  const value = args.text(3)
+  if (attribute !== 'lib-name' && attribute !== 'lib-ver') return failure(`ERR Unrecognized option '${args.text(2)}'`)
+  if (!isClientName(value)) {
+    return failure(`ERR ${attribute} cannot contain spaces, newlines or special characters.`)
+  }
+  if (attribute === 'lib-name') session.libName = value
+  else session.libVersion = value
+  return reply(OK)
+}
+
+function onOff(args: Arguments, set: (on: boolean) => void): Outcome {
+  const word = args.lower(2)
+  if (word !== 'on' && word !== 'off') return code('syntax')
+  set(word === 'on')
+  return reply(OK)
+}
+
+function trackingInfo(session: Session): Outcome {
+  const { protocol } = session
+  return reply(
+    map(protocol, [
+      ['flags', set(protocol, [bulk('off')])],
+      ['redirect', integer(-1)],
+      ['prefixes', array([])],
+    ]),
+  )
+}
+
+/** Invalidations come unasked, so tracking needs a connection of its own; so does whatever form Redis has to judge. */
+function tracking(_session: Session, args: Arguments): Outcome {
+  return args.lower(2) === 'off' && args.count === 3 ? reply(OK) : relayed('tracking')
+}
+
+function caching(_session: Session, args: Arguments): Outcome {
+  const word = args.lower(2)
+  const mode = word === 'yes' ? 'OPTIN' : word === 'no' ? 'OPTOUT' : null
+  if (mode === null) return code('syntax')
+  return failure(`ERR CLIENT CACHING ${word.toUpperCase()} is only valid when tracking is enabled in ${mode} mode.`)
+}
+
+function replyMode(_session: Session, args: Arguments): Outcome {
+  const word = args.lower(2)
+  if (word === 'on') return reply(OK)
+  return word === 'off' || word === 'skip' ? relayed('session') : code('syntax')
+}
+
+/** Finds the session by the id that it knows itself by, and tells Redis the id of the connection that it is blocked on. */
+function unblock(session: Session, args: Arguments): Outcome {
+  const mode = args.count === 4 ? args.lower(3) : 'timeout'
+  if (args.count > 4 || (mode !== 'timeout' && mode !== 'error')) {
+    return failure('ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR')
+  }
+  const id = parseInteger(args.text(2))
+  if (id === null) return code('notInteger')
+  const lease = session.context.registry.sessions.get(id)?.lease ?? null
+  if (lease === null) return reply(integer(0))
+  const upstreamId = session.lane.endpoint.clientIdOf(lease)
+  return { kind: 'forward', request: command('CLIENT', 'UNBLOCK', String(upstreamId), mode) }
+}

@@ -1,0 +1,93 @@
+import type { Arguments } from '../../resp/arguments.js'
+import { array, bulk, integer, map, OK, type Protocol } from '../../resp/encode.js'
+import { ERRORS } from '../../errors.js'
+import type { Session } from '../session.js'
+import { isClientName } from './client-name.js'
+import { code, DRAIN, failure, type Outcome, reply } from './outcome.js'
+import { parseInteger } from './local.js'
+
+/** HELLO [version [AUTH user password] [SETNAME name]], https://redis.io/docs/latest/commands/hello/ */
+export function hello(session: Session, args: Arguments): Outcome {
+  let protocol = session.protocol
+  if (args.count > 1) {
+    const version = parseInteger(args.text(1))
+    if (version === null) return code('protocolNotInteger')
+    if (version !== 2 && version !== 3) return code('noProtocol')
+    protocol = version
+  }
+  const options = readOptions(args)
+  if ('kind' in options) return options
+  if (options.user !== null) {
+    const refusal = session.context.login.check(options.user, options.password)
+    if (refusal !== null) return code(refusal)
+  }
+  if (protocol !== session.protocol && session.inflight > 0) return DRAIN
+  if (options.user !== null) session.user = options.user
+  if (options.name !== null) session.name = options.name
+  if (protocol !== session.protocol) session.changeLane(protocol, session.database)
+  return reply(describeServer(session, protocol))
+}
+
+interface HelloOptions {
+  user: string | null
+  password: string
+  name: string | null
+}
+
+function readOptions(args: Arguments): HelloOptions | Outcome {
+  const options: HelloOptions = { user: null, password: '', name: null }
+  for (let i = 2; i < args.count;) {
+    const option = args.lower(i)
+    const left = args.count - i - 1
+    if (option === 'auth' && left >= 2) {
+      options.user = args.text(i + 1)
+      options.password = args.text(i + 2)
+      i += 3
+    } else if (option === 'setname' && left >= 1) {
+      options.name = args.text(i + 1)
+      if (!isClientName(options.name)) return code('clientNameInvalid')
+      i += 2
+    } else {
+      return failure(`ERR Syntax error in HELLO option '${args.text(i)}'`)
+    }
+  }
+  return options
+}
+
+/** The map that HELLO answers with: what Redis said of itself last, with the session's own id. */
+function describeServer(session: Session, protocol: Protocol): string {
+  const info = session.context.topology.info
+  return map(protocol, [
+    ['server', bulk('redis')],
+    ['version', bulk(info.version)],
+    ['proto', integer(protocol)],
+    ['id', integer(session.id)],
+    ['mode', bulk(info.mode)],
+    ['role', bulk(info.role)],
+    ['modules', array(info.modules.map((module) => moduleText(protocol, module)))],
+  ])
+}
+
+/** A module's row as HELLO shows it: a map of its name, version, path and arguments. */
+function moduleText(protocol: Protocol, module: unknown): string {
+  const pairs: (readonly [string, string])[] = []
+  if (Array.isArray(module)) {
+    for (let i = 0; i + 1 < module.length; i += 2) pairs.push([String(module[i]), encodeValue(module[i + 1])])
+  }
+  return map(protocol, pairs)
+}
+
+function encodeValue(value: unknown): string {
+  if (typeof value === 'number') return integer(value)
+  return Array.isArray(value) ? array(value.map(encodeValue)) : bulk(String(value))
+}
+
+/** AUTH [user] password, https://redis.io/docs/latest/commands/auth/ */
+export function auth(session: Session, args: Arguments): Outcome {
+  if (args.count > 3) return failure(ERRORS.syntax.text)
+  const user = args.count === 3 ? args.text(1) : null
+  const refusal = session.context.login.check(user, args.text(args.count - 1))
+  if (refusal !== null) return code(refusal)
+  session.user = user ?? 'default'
+  return reply(OK)
+}

@@ -1,0 +1,78 @@
+import type { CommandSpec } from '../../commands/spec.js'
+import type { Arguments } from '../../resp/arguments.js'
+import { bulk, OK, PONG } from '../../resp/encode.js'
+import type { Session } from '../session.js'
+import { auth, hello } from './hello.js'
+import { client } from './client.js'
+import { code, DRAIN, failure, type Outcome, reply } from './outcome.js'
+
+/** How the proxy answers a command by itself. The number of arguments has been checked. */
+export type LocalCommand = (session: Session, args: Arguments, spec: CommandSpec) => Outcome
+
+const LOCAL: ReadonlyMap<string, LocalCommand> = new Map<string, LocalCommand>([
+  ['ping', (_session, args) => reply(args.count > 1 ? bulk(args.text(1)) : PONG)],
+  ['echo', (_session, args) => reply(bulk(args.text(1)))],
+  ['quit', () => ({ kind: 'quit', text: OK })],
+  ['reset', reset],
+  ['select', select],
+  ['hello', hello],
+  ['auth', auth],
+  ['client', client],
+  // Redis's answer outside cluster mode: there is one node, and it takes reads and writes.
+  ['readonly', clusterOnly],
+  ['readwrite', clusterOnly],
+  ['asking', clusterOnly],
+])
+
+/** What a local command comes to, given that its name has a handler. */
+export function answer(session: Session, spec: CommandSpec, args: Arguments): Outcome {
+  const local = LOCAL.get(spec.name)
+  if (local === undefined) return code('refused')
+  if (!hasArity(spec, args.count)) return failure(wrongArity(spec.name))
+  // The one limit on arguments of PING that a negative arity cannot say.
+  if (spec.name === 'ping' && args.count > 2) return failure(wrongArity('ping'))
+  return local(session, args, spec)
+}
+
+/** Whether Redis would take so many arguments, the name counted. */
+export function hasArity(spec: CommandSpec, count: number): boolean {
+  return spec.arity < 0 ? count >= -spec.arity : spec.arity === 0 || count === spec.arity
+}
+
+export const wrongArity = (name: string): string => `ERR wrong number of arguments for '${name}' command`
+
+/** Local commands that a transaction or a watch can contain without harm to the connection that it runs on. */
+export function isHarmless(spec: CommandSpec): boolean {
+  return spec.name === 'ping' || spec.name === 'echo'
+}
+
+/** Local commands that move a session to another protocol, database or user. */
+export function movesSession(spec: CommandSpec): boolean {
+  return spec.name === 'select' || spec.name === 'hello' || spec.name === 'auth'
+}
+
+function reset(session: Session): Outcome {
+  if (session.inflight > 0) return DRAIN
+  session.reset()
+  return reply('+RESET\r\n')
+}
+
+function select(session: Session, args: Arguments): Outcome {
+  const index = parseInteger(args.text(1))
+  if (index === null || Math.abs(index) > 0x7fffffff) return code('notInteger')
+  if (index === session.database) return reply(OK)
+  if (session.inflight > 0) return DRAIN
+  const { databases } = session.context.limits
+  if (index < 0 || index >= databases) return code('dbOutOfRange')
+  session.changeLane(session.protocol, index)
+  return reply(OK)
+}
+
+/** An integer as Redis's string2ll reads it. */
+export function parseInteger(text: string): number | null {
+  return /^(0|-?[1-9]\d{0,18})$/.test(text) ? Number(text) : null
+}
+
+function clusterOnly(): Outcome {
+  return failure('ERR This instance has cluster support disabled')
+}

@@ -1,0 +1,25 @@
+import type { ErrorCode } from '../../errors.js'
+import type { PinReason } from '../../metrics/recorder.js'
+
+/** What the proxy's own handling of a command comes to. */
+export type Outcome =
+  | { readonly kind: 'reply'; readonly text: string }
+  /** An error in Redis's words: the text without the type byte. */
+  | { readonly kind: 'error'; readonly text: string }
+  /** An error of the table. */
+  | { readonly kind: 'code'; readonly code: ErrorCode }
+  /** Ask again when nothing is in flight: it changes where the following commands go. */
+  | { readonly kind: 'drain' }
+  /** Redis answers it, as it came or as the given request frame. */
+  | { readonly kind: 'forward'; readonly request: string | null }
+  /** It needs a connection of its own. */
+  | { readonly kind: 'relay'; readonly reason: PinReason }
+  /** The last reply of this connection. */
+  | { readonly kind: 'quit'; readonly text: string }
+
+export const reply = (text: string): Outcome => ({ kind: 'reply', text })
+export const failure = (text: string): Outcome => ({ kind: 'error', text })
+export const code = (errorCode: ErrorCode): Outcome => ({ kind: 'code', code: errorCode })
+export const relayed = (reason: PinReason): Outcome => ({ kind: 'relay', reason })
+export const DRAIN: Outcome = { kind: 'drain' }
+export const FORWARD: Outcome = { kind: 'forward', request: null }

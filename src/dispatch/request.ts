@@ -1,0 +1,79 @@
+import { Flag, type CommandSpec } from '../commands/spec.js'
+import { ERROR_FRAMES } from '../errors.js'
+import { BANG, MINUS } from '../resp/bytes.js'
+import type { Loss, Pending } from '../upstream/pending.js'
+import type { Session } from './session.js'
+
+/** What happens to the session when the answer has come; called before replies behind it go out. */
+export type Afterwards = (session: Session, request: Request) => void
+
+/**
+ * One command on its way: in the session's ring from its arrival until its reply has left, and in an upstream
+ * connection's ring while that owes the answer.
+ */
+export class Request implements Pending {
+  lost = false
+  /** True once the reply is complete. */
+  done = false
+  /** True if the reply is an error. */
+  failed = false
+  /** True for the last command of what one read brought, if that was several. */
+  endsPipeline = false
+  afterwards: Afterwards | null = null
+  /** The number of afterwards, if it takes one. */
+  argument = 0
+  #begun = false
+  /** Reply bytes that wait for the replies in front of them. */
+  #held: (Buffer | string)[] | null = null
+
+  constructor(
+    readonly session: Session,
+    readonly spec: CommandSpec,
+    readonly since: number,
+    public deadline: number,
+  ) {}
+
+  reply(buf: Buffer, start: number, end: number, last: boolean): void {
+    const session = this.session
+    if (!this.#begun) {
+      this.#begun = true
+      const type = buf[start]
+      this.failed = type === MINUS || type === BANG
+    }
+    if (session.ring.peek() === this) session.downstream.write(buf, start, end)
+    else (this.#held ??= []).push(Buffer.copyBytesFrom(buf, start, end - start))
+    if (last) session.answered(this)
+  }
+
+  lose(loss: Loss): void {
+    this.lost = true
+    const session = this.session
+    if (session.closed) return
+    // An error cannot follow the first half of a reply.
+    if (this.#begun) return session.abort()
+    const harmless = loss === 'outcomeUnknown' && (this.spec.flags & Flag.readonly) !== 0
+    const code = harmless ? 'readLost' : loss
+    session.context.recorder.error(code)
+    this.finish(ERROR_FRAMES[code], true)
+    session.settle()
+  }
+
+  /** Completes the request with a reply of respool's own. */
+  finish(text: string, failed: boolean): void {
+    this.failed = failed
+    this.#begun = true
+    if (this.session.ring.peek() === this) this.session.downstream.writeText(text)
+    else (this.#held ??= []).push(text)
+    this.session.complete(this)
+  }
+
+  /** Sends what was held back; the replies in front have left. */
+  release(): void {
+    if (this.#held === null) return
+    for (const part of this.#held) {
+      if (typeof part === 'string') this.session.downstream.writeText(part)
+      else this.session.downstream.write(part, 0, part.length)
+    }
+    this.#held = null
+  }
+}

@@ -1,0 +1,301 @@
+import type { CommandSpec } from '../commands/spec.js'
+import { ERROR_FRAMES, type ErrorCode } from '../errors.js'
+import type { PinReason } from '../metrics/recorder.js'
+import type { Protocol } from '../resp/encode.js'
+import type { UpstreamConnection } from '../upstream/connection.js'
+import type { Lane, Waiter } from '../upstream/lane.js'
+import { Ring } from '../util/ring.js'
+import { StateMachine } from '../util/state-machine.js'
+import type { DispatchContext } from './context.js'
+import type { Downstream } from './downstream.js'
+import { Request } from './request.js'
+
+/**
+ * - open: every command finds its own way
+ * - watching: keys are watched on the lease
+ * - queueing: between MULTI and EXEC, on the lease
+ * - spoilt: watching, but the lease was lost, so that the next transaction must fail
+ * - discarding: between MULTI and EXEC of a transaction that must fail
+ * - relaying: the lease is this session's for good, every byte goes through
+ * - closed
+ */
+export type Mode = 'open' | 'watching' | 'queueing' | 'spoilt' | 'discarding' | 'relaying' | 'closed'
+
+const MOVES: Record<Mode, readonly Mode[]> = {
+  open: ['watching', 'queueing', 'relaying', 'closed'],
+  watching: ['open', 'queueing', 'spoilt', 'relaying', 'closed'],
+  queueing: ['open', 'discarding', 'relaying', 'closed'],
+  spoilt: ['open', 'discarding', 'closed'],
+  discarding: ['open', 'closed'],
+  relaying: ['open', 'closed'],
+  closed: [],
+}
+
+/** Why a session takes no further commands for the moment. */
+export type Hold = 'connection' | 'lease' | 'drained' | 'congested' | 'outstanding' | 'learning'
+
+/**
+ * What outlives a command on one application connection, and the order of its replies.
+ *
+ *   commands ──► dispatch ──► connection (shared, or the lease) ──► Redis
+ *                   │ ring: [ oldest … newest ]                       │
+ *   replies ◄── only from the head, in order  ◄───────────────────────┘
+ *
+ * Invariants: the ring holds every command that was taken and whose reply has not left. While any command is in
+ * flight, all others go to the same connection, so that a session reads its own writes; only with none in flight does it change
+ * its connection, its lane or its lease. A command that cannot be taken now is held, with everything behind it.
+ */
+export class Session {
+  readonly mode = new StateMachine<Mode>(MOVES, 'open')
+  readonly ring = new Ring<Request>(4)
+  readonly since: number
+  protocol: Protocol = 2
+  database: number
+  user = 'default'
+  /** CLIENT SETNAME and SETINFO. */
+  name = ''
+  libName = ''
+  libVersion = ''
+  /** CLIENT NO-EVICT and NO-TOUCH, for CLIENT INFO; they mean nothing on a shared connection. */
+  noEvict = false
+  noTouch = false
+  lastCommand = ''
+  lastActive: number
+  /** The connection that has its commands in flight, or its lease. */
+  connection: UpstreamConnection | null = null
+  lease: UpstreamConnection | null = null
+  leaseReason: PinReason | null = null
+  leasedAt = 0
+  held: Hold | null = null
+  /** Why waiting for a connection failed: the answer to the command that was held. */
+  refusal: ErrorCode | null = null
+  #lane: Lane | null = null
+  #inflight = 0
+  #waiter: Waiter | null = null
+
+  constructor(
+    readonly id: number,
+    readonly context: DispatchContext,
+    readonly downstream: Downstream,
+  ) {
+    this.since = this.lastActive = context.clock.now
+    this.database = context.limits.database
+  }
+
+  get closed(): boolean {
+    return this.mode.current === 'closed'
+  }
+
+  /** Commands that an upstream connection owes an answer to. */
+  get inflight(): number {
+    return this.#inflight
+  }
+
+  /** True if nothing is going on and nothing would be lost with it. */
+  get isIdle(): boolean {
+    return this.mode.current === 'open' && this.ring.length === 0 && this.held === null
+  }
+
+  get lane(): Lane {
+    return (this.#lane ??= this.context.topology.lane(this.protocol, this.database))
+  }
+
+  /** Moves to another protocol or database. Nothing may be in flight. */
+  changeLane(protocol: Protocol, database: number): void {
+    this.protocol = protocol
+    this.database = database
+    this.#lane = null
+  }
+
+  /** Registers a command that goes upstream. */
+  open(spec: CommandSpec, deadline: number): Request {
+    const request = new Request(this, spec, this.context.clock.now, deadline)
+    this.ring.push(request)
+    this.#inflight++
+    return request
+  }
+
+  /** Answers a command at once, behind those that are in flight. */
+  answer(spec: CommandSpec, text: string, failed = false): void {
+    if (this.ring.length === 0) {
+      this.downstream.writeText(text)
+      this.context.recorder.command(spec.id, 0, failed)
+      return
+    }
+    const request = new Request(this, spec, this.context.clock.now, Infinity)
+    this.ring.push(request)
+    this.#inflight++
+    request.finish(text, failed)
+  }
+
+  answerError(spec: CommandSpec, code: ErrorCode): void {
+    this.context.recorder.error(code)
+    this.answer(spec, ERROR_FRAMES[code], true)
+  }
+
+  /** The answer of a request has come whole. */
+  answered(request: Request): void {
+    const { recorder, clock } = this.context
+    recorder.upstream(request.spec.id, clock.now - request.since)
+    this.complete(request)
+    if (this.#inflight === 0) this.settle()
+  }
+
+  /** Takes a finished request, and those behind it that are finished too, out of the ring. */
+  complete(request: Request): void {
+    const { recorder, clock } = this.context
+    request.done = true
+    this.#inflight--
+    recorder.command(request.spec.id, clock.now - request.since, request.failed)
+    if (request.afterwards !== null) request.afterwards(this, request)
+    const ring = this.ring
+    if (ring.peek() !== request) return
+    ring.shift()
+    if (request.endsPipeline) recorder.pipelineDuration(clock.now - request.since)
+    for (let head = ring.peek(); head !== undefined; head = ring.peek()) {
+      head.release()
+      if (!head.done) break
+      ring.shift()
+      if (head.endsPipeline) recorder.pipelineDuration(clock.now - head.since)
+    }
+    if (this.held === 'outstanding' && ring.length < this.context.limits.outstanding / 2) this.unhold()
+  }
+
+  /** With nothing in flight the connection is free to change, and a lease that serves no purpose any more goes back. */
+  settle(): void {
+    if (this.#inflight > 0) return
+    if (this.lease === null) this.connection = null
+    else if (this.mode.current === 'open') this.giveLeaseBack(true)
+    else if (this.lease.state.current !== 'ready') this.dropLostLease()
+    if (this.held === 'drained') this.unhold()
+  }
+
+  /** The lease was lost with a transaction on it: that transaction can only fail now. */
+  dropLostLease(): void {
+    this.giveLeaseBack(false)
+    if (this.mode.current === 'watching') this.mode.to('spoilt')
+    else if (this.mode.current === 'queueing') this.mode.to('discarding')
+  }
+
+  /** Takes no commands until `unhold`; the one at hand will come again. Answers false, which is what dispatch answers then. */
+  hold(reason: Hold): false {
+    this.held = reason
+    return false
+  }
+
+  unhold(): void {
+    this.held = null
+    this.downstream.resume()
+  }
+
+  /** Waits for a shared connection; false while it does, true if the command at hand was answered with an error. */
+  awaitConnection(spec: CommandSpec): boolean {
+    if (this.refusal !== null) return this.#refuse(spec)
+    const { clock, limits } = this.context
+    const waiter = this.#createWaiter(clock.now + limits.commandTimeout)
+    return this.#waiting(spec, 'connection', this.lane.endpoint.waitShared(this.lane, waiter))
+  }
+
+  /** Gets a lease; false while it waits for one, true with `lease` still null if the command at hand was answered with an error. */
+  takeLease(spec: CommandSpec, reason: PinReason): boolean {
+    if (this.lease !== null) return true
+    if (this.#inflight > 0) return this.hold('drained')
+    if (this.refusal !== null) return this.#refuse(spec)
+    const { clock, limits, recorder } = this.context
+    this.leaseReason = reason
+    const got = this.lane.endpoint.lease(this.lane, this.#createWaiter(clock.now + limits.leaseWait))
+    if (got === null || typeof got === 'string') return this.#waiting(spec, 'lease', got)
+    recorder.poolWait(0)
+    this.#leased(got)
+    return true
+  }
+
+  giveLeaseBack(clean: boolean): void {
+    const lease = this.lease
+    if (lease === null) return
+    this.lease = null
+    this.connection = null
+    this.leaseReason = null
+    lease.holder = null
+    this.lane.endpoint.giveBack(lease, clean)
+  }
+
+  /** The application's connection has ended, or must. */
+  close(): void {
+    if (this.closed) return
+    this.#cancelWait()
+    const { lease } = this
+    const clean = this.mode.current === 'open' && this.#inflight === 0
+    this.mode.to('closed')
+    for (let i = 0; i < this.ring.length; i++) this.ring.at(i)!.lost = true
+    if (lease !== null) this.giveLeaseBack(clean)
+    else if (this.connection?.paused === true) this.connection.resume()
+    this.context.registry.remove(this)
+  }
+
+  /** Back to how it was when it was new, as RESET says. Nothing may be in flight. */
+  reset(): void {
+    if (this.mode.current !== 'open') this.mode.to('open')
+    this.giveLeaseBack(false)
+    this.changeLane(2, this.context.limits.database)
+    this.user = 'default'
+    this.name = ''
+    this.noEvict = this.noTouch = false
+  }
+
+  /** Ends the application's connection, because the reply that it is receiving cannot be completed. */
+  abort(): void {
+    this.downstream.destroy('reply lost midway')
+  }
+
+  #refuse(spec: CommandSpec): true {
+    this.answerError(spec, this.refusal!)
+    this.refusal = null
+    return true
+  }
+
+  /** What follows from asking for a connection: null means wait. */
+  #waiting(spec: CommandSpec, hold: Hold, refusal: ErrorCode | null): boolean {
+    if (refusal === null) return this.hold(hold)
+    this.#waiter = null
+    this.refusal = refusal
+    return this.#refuse(spec)
+  }
+
+  #createWaiter(deadline: number): Waiter {
+    const { clock, recorder } = this.context
+    const since = clock.now
+    const ended = () => {
+      recorder.poolWait(clock.tick() - since)
+      this.#waiter = null
+    }
+    return (this.#waiter = {
+      deadline,
+      cancelled: false,
+      granted: (lease) => {
+        ended()
+        if (lease !== null) this.#leased(lease)
+        this.unhold()
+      },
+      refused: (code) => {
+        ended()
+        this.refusal = code
+        this.unhold()
+      },
+    })
+  }
+
+  #leased(lease: UpstreamConnection): void {
+    this.lease = this.connection = lease
+    this.leasedAt = this.context.clock.now
+    lease.holder = { uncongested: () => this.held === 'congested' && this.unhold() }
+    this.context.recorder.pin(this.leaseReason!)
+  }
+
+  #cancelWait(): void {
+    if (this.#waiter === null) return
+    const queue = this.held === 'lease' ? this.lane.leaseWaiting : this.lane.waiting
+    queue.cancel(this.#waiter)
+    this.#waiter = null
+  }
+}

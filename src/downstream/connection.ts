@@ -1,0 +1,362 @@
+import type { Socket } from 'node:net'
+import type { CommandSpec } from '../commands/spec.js'
+import type { DispatchContext } from '../dispatch/context.js'
+import { dispatch, type Frame } from '../dispatch/dispatcher.js'
+import type { Downstream } from '../dispatch/downstream.js'
+import { LargeRequest } from '../dispatch/large-request.js'
+import { Session } from '../dispatch/session.js'
+import { ERRORS, type ErrorCode } from '../errors.js'
+import { Arguments } from '../resp/arguments.js'
+import { command, error } from '../resp/encode.js'
+import type { Gather } from '../resp/gather.js'
+import { splitInline } from '../resp/inline.js'
+import { Output } from '../resp/output.js'
+import { Carry, HEADROOM, type ReadBuffer } from '../resp/read-buffer.js'
+import { type RequestLimits, RequestScanner, Scan } from '../resp/request-scanner.js'
+import type { TurnQueue, TurnTask } from '../util/turn.js'
+import type { UpstreamConnection } from '../upstream/connection.js'
+import { adopt } from './accept.js'
+
+/**
+ * One application's connection.
+ *
+ *   socket ──► carry + read ──► scanner ──► dispatch(session) ──► upstream
+ *                  ▲               │ not now: the rest is carried, reading stops
+ *                  └─── resume ◄───┘
+ *   socket ◄── output (one write per turn) ◄── the session's replies, in order
+ *
+ * Invariant: bytes are worked off strictly in order. Whatever could not be taken in is in the carry and is taken in before anything
+ * that is read later; while the session holds a command or replies go unread, nothing more is read.
+ */
+export interface DownstreamContext {
+  readonly dispatch: DispatchContext
+  readonly reads: ReadBuffer
+  /** The gather of the upstream side, whose ranges are written here. */
+  readonly replies: Gather
+  readonly turns: TurnQueue
+  readonly limits: DownstreamLimits
+}
+
+export interface DownstreamLimits extends RequestLimits {
+  /** Unread reply bytes at which no more commands are taken. */
+  outputBytes: number
+  /** How long a started command may stop coming, or replies go unread, ms. */
+  stallTimeout: number
+  /** How long it may say nothing at all, ms; 0 = for ever. */
+  idleTimeout: number
+}
+
+/** A request larger than this is passed on while it comes. */
+const STREAM_FROM = 64 * 1024
+/** Unread replies of so many times `outputBytes` stop the upstream connection that they come from. */
+const HARD_FACTOR = 8
+/** How long a connection that does not read may hold up others, ms. */
+const STALL_WITH_NEIGHBOURS = 1000
+/** Names that browsers send to a port that is not for them: Redis ends such connections, and a shared one must not get them. */
+const CROSS_PROTOCOL = ['post', 'host:']
+
+export class DownstreamConnection implements Downstream, TurnTask {
+  queued = false
+  readonly session: Session
+  readonly remoteAddress: string
+  readonly localAddress: string
+  readonly #socket: Socket
+  readonly #output: Output
+  readonly #scanner: RequestScanner
+  readonly #carry = new Carry()
+  /** How much of the carry the scanner has taken in. */
+  #scanned = 0
+  #large: LargeRequest | null = null
+  /** True while replies go unread: no more commands are taken. */
+  #choked = false
+  /** The upstream connection that was stopped because this one does not read. */
+  #stalled: UpstreamConnection | null = null
+  /** When bytes were last read or written, as far as the sweep saw, and how many waited then. */
+  #progressAt: number
+  #unwrittenBefore = 0
+  /** True after the last reply was decided on. */
+  #finishing = false
+  /** True after the application said that it sends no more. */
+  #ended = false
+  readonly #resumption: TurnTask = { queued: false, run: () => this.#resume() }
+
+  constructor(
+    accepted: Socket,
+    readonly context: DownstreamContext,
+    readonly onClosed: (connection: DownstreamConnection) => void,
+  ) {
+    this.remoteAddress = `${accepted.remoteAddress ?? 'unix'}:${accepted.remotePort ?? 0}`
+    this.localAddress = `${accepted.localAddress ?? 'unix'}:${accepted.localPort ?? 0}`
+    const { registry } = context.dispatch
+    this.session = new Session(registry.takeId(), context.dispatch, this)
+    registry.add(this.session)
+    this.#progressAt = this.session.since
+    this.#output = new Output(context.replies)
+    this.#scanner = new RequestScanner(context.limits)
+    this.#socket = adopt(accepted, context.reads, (size) => this.#read(size))
+    this.#socket.on('drain', () => this.#drained())
+    this.#socket.on('end', () => this.#end())
+    this.#socket.on('error', () => this.destroy('error'))
+    this.#socket.on('close', () => this.destroy('closed'))
+  }
+
+  /** Bytes that the socket has not taken yet. */
+  get unwritten(): number {
+    return this.#socket.writableLength
+  }
+
+  // Downstream
+
+  write(buf: Buffer, start: number, end: number): void {
+    this.context.replies.add(this.#output, buf, start, end)
+    if (!this.queued) this.context.turns.add('downstream', this)
+  }
+
+  writeText(text: string): void {
+    this.#output.text(text)
+    if (!this.queued) this.context.turns.add('downstream', this)
+  }
+
+  resume(): void {
+    this.context.turns.add('resume', this.#resumption)
+  }
+
+  finish(): void {
+    this.#finishing = true
+    this.context.turns.add('downstream', this)
+  }
+
+  destroy(_reason: string): void {
+    if (this.session.closed) return
+    this.session.close()
+    this.#release()
+    this.#output.clear()
+    this.#socket.destroy()
+    this.onClosed(this)
+  }
+
+  /** Writes what was gathered in this turn. */
+  run(): void {
+    if (this.session.closed) return
+    this.context.dispatch.recorder.bytesOut += this.#output.bytes
+    this.#output.writeTo(this.#socket)
+    const unwritten = this.#socket.writableLength
+    const { outputBytes } = this.context.limits
+    if (unwritten > outputBytes) {
+      this.#choked = true
+      this.#socket.pause()
+      if (unwritten > outputBytes * HARD_FACTOR) this.#stall()
+    }
+    if (this.#finishing && this.session.ring.length === 0) this.#socket.end(() => this.destroy('finished'))
+  }
+
+  // Reading
+
+  #read(size: number): void {
+    if (this.session.closed || this.#finishing) return
+    const { recorder, clock } = this.context.dispatch
+    recorder.bytesIn += size
+    this.session.lastActive = clock.tick()
+    this.#process(HEADROOM + size)
+  }
+
+  #resume(): void {
+    if (this.session.closed || this.#finishing) return
+    if (this.session.held !== null || this.#choked) return
+    this.context.dispatch.clock.tick()
+    this.#process(HEADROOM)
+    if (this.session.held === null && !this.#choked) this.#socket.resume()
+    if (this.#ended) this.#end()
+  }
+
+  /** Works off the carry and what was read behind it, up to `end`. */
+  #process(end: number): void {
+    const { reads, dispatch: context } = this.context
+    const bytes = reads.bytes
+    let frame = this.#carry.restore(reads)
+    let pos = frame + this.#scanned
+    let commands = 0
+    this.#scanned = 0
+    while (pos < end && this.session.held === null && !this.#choked) {
+      if (this.session.ring.length >= context.limits.outstanding) {
+        this.session.hold('outstanding')
+        break
+      }
+      const outcome = this.#scanner.scan(bytes, frame, pos, end)
+      pos = this.#scanner.pos
+      if (outcome === Scan.more) break
+      if (!this.#take(outcome, bytes, frame, pos)) {
+        pos = frame
+        break
+      }
+      commands++
+      frame = pos
+      if (this.session.closed || this.#finishing) return this.#finishRead()
+    }
+    if (pos > frame && this.session.held === null) frame = this.#streamLarge(bytes, frame, pos)
+    this.#scanned = pos - frame
+    this.#carry.keep(bytes, frame, end)
+    if (this.session.held !== null) this.#socket.pause()
+    this.#finishRead()
+    if (commands > 1) this.#markPipeline(commands)
+  }
+
+  #finishRead(): void {
+    this.context.reads.gather.close()
+  }
+
+  #markPipeline(commands: number): void {
+    const { recorder } = this.context.dispatch
+    recorder.pipeline(commands)
+    const newest = this.session.ring.at(this.session.ring.length - 1)
+    if (newest !== undefined) newest.endsPipeline = true
+  }
+
+  /** Takes in what a scan found; false if that has to wait. */
+  #take(outcome: Scan, bytes: Buffer, frame: number, end: number): boolean {
+    switch (outcome) {
+      case Scan.command:
+        if (this.#large !== null) return this.#endLarge(bytes, frame, end)
+        if (!this.#scanner.canonical) return this.#takeArguments(new Arguments(bytes, frame, end).texts())
+        return this.#dispatch(bytes, frame, end, this.#scanner.nameOffset, this.#scanner.nameLength, this.#scanner.argc)
+      case Scan.inline: {
+        const args = splitInline(bytes.toString('latin1', frame, end - 1))
+        if (args === null) this.#refuse('inlineUnbalanced')
+        return args === null || args.length === 0 || this.#takeArguments(args)
+      }
+      case Scan.bad:
+        this.#refuse(this.#scanner.error)
+        return true
+      default: // an array of nothing, which is not answered
+        return true
+    }
+  }
+
+  /** Takes in a command that did not come as a canonical frame. */
+  #takeArguments(args: readonly string[]): boolean {
+    const text = command(...args)
+    const name = args[0]!
+    return this.#dispatch(
+      Buffer.from(text, 'latin1'),
+      0,
+      text.length,
+      text.indexOf('\n', text.indexOf('\n') + 1) + 1,
+      name.length,
+      args.length,
+    )
+  }
+
+  #dispatch(buf: Buffer, start: number, end: number, nameOffset: number, nameLength: number, argc: number): boolean {
+    const nameStart = start + nameOffset
+    const { table } = this.context.dispatch
+    const spec = table.lookup(buf, nameStart, nameStart + nameLength)
+    const known = spec ?? this.#learn(buf.toString('latin1', nameStart, nameStart + nameLength))
+    if (known === null) return this.session.held === null
+    const frame: Frame = { buf, start, end, argc }
+    const session = this.session
+    session.lastCommand = known.name
+    return dispatch(session, known, frame)
+  }
+
+  /** What to do with a name that the table does not have; null if nothing, or nothing yet. */
+  #learn(name: string): CommandSpec | null {
+    const { learner, table } = this.context.dispatch
+    if (CROSS_PROTOCOL.includes(name.toLowerCase())) {
+      this.destroy('cross protocol')
+      return null
+    }
+    if (!learner.learn(name, () => this.session.held === 'learning' && this.session.unhold())) return table.other
+    this.session.hold('learning')
+    return null
+  }
+
+  /** Passes on what there is of a large frame; answers where the rest begins. */
+  #streamLarge(bytes: Buffer, frame: number, pos: number): number {
+    if (this.#large === null) {
+      if (pos - frame <= STREAM_FROM || this.#scanner.idle) return frame
+      const { nameOffset, nameLength } = this.#scanner
+      const { table } = this.context.dispatch
+      const spec =
+        nameLength < 0
+          ? table.other
+          : (table.lookup(bytes, frame + nameOffset, frame + nameOffset + nameLength) ?? table.other)
+      this.#large = LargeRequest.begin(this.session, spec)
+      if (this.#large === null) return frame
+    }
+    this.#large.part(bytes, frame, pos)
+    return pos
+  }
+
+  #endLarge(bytes: Buffer, frame: number, end: number): boolean {
+    this.#large!.end(bytes, frame, end)
+    this.#large = null
+    return true
+  }
+
+  /** Says what is wrong with the bytes, behind the replies that are owed, and ends the connection. */
+  #refuse(code: ErrorCode): void {
+    const { table, recorder } = this.context.dispatch
+    // Redis shows the offending byte as a character, line ends as spaces and NUL as the end.
+    const byte = String.fromCharCode(this.#scanner.errorByte).replace(/[\r\n]/, ' ')
+    recorder.error(code)
+    this.session.answer(table.other, error(ERRORS[code].text.replace('%', byte)), true)
+    this.finish()
+  }
+
+  // Back-pressure and ends
+
+  /** Stops the connection that brings replies faster than they are read. */
+  #stall(): void {
+    const connection = this.session.connection
+    if (connection === null || connection.paused) return
+    this.#stalled = connection
+    connection.pause()
+  }
+
+  #release(): void {
+    this.#stalled?.resume()
+    this.#stalled = null
+  }
+
+  #drained(): void {
+    this.#release()
+    if (!this.#choked) return
+    this.#choked = false
+    this.resume()
+  }
+
+  /** The application sends no more: what it is owed still goes out, unless it could be owed for ever. */
+  #end(): void {
+    this.#ended = true
+    const { session } = this
+    if (session.leaseReason === 'blocking' || session.mode.current === 'relaying') return this.destroy('gone')
+    // Held commands come first; this is called again after them.
+    if (session.held === null && !this.#choked) this.finish()
+  }
+
+  /** Ends the connection if nothing is owed on it. */
+  finishWhenIdle(): void {
+    if (this.session.isIdle && !this.#choked) this.finish()
+  }
+
+  /** Called every second or so: ends the connection if it has been in the way, or of no use, for too long. */
+  sweep(now: number): void {
+    const { stallTimeout, idleTimeout } = this.context.limits
+    const unwritten = this.#socket.writableLength
+    if (unwritten === 0 || unwritten !== this.#unwrittenBefore) this.#progressAt = now
+    this.#unwrittenBefore = unwritten
+    const stuck = now - this.#progressAt
+    if (stuck > stallTimeout || (stuck > STALL_WITH_NEIGHBOURS && this.#hindersOthers()))
+      return this.destroy('does not read')
+    const silent = now - this.session.lastActive
+    const unfinished = this.session.held === null && !this.#choked && (this.#carry.length > 0 || !this.#scanner.idle)
+    if (unfinished && silent > stallTimeout) this.#refuse('stalled')
+    else if (idleTimeout > 0 && silent > idleTimeout && this.session.isIdle) this.destroy('idle')
+  }
+
+  /** True if other sessions wait for replies on the connection that was stopped for this one. */
+  #hindersOthers(): boolean {
+    const { session } = this
+    return this.#stalled !== null && this.#stalled !== session.lease && this.#stalled.inflight.length > session.inflight
+  }
+}

@@ -1,0 +1,83 @@
+import { once } from 'node:events'
+import { unlinkSync } from 'node:fs'
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
+import { describeAddress } from '../config/address.js'
+import type { Address } from '../config/config.js'
+import { ERROR_FRAMES } from '../errors.js'
+import type { EventLog } from '../util/log.js'
+import { DownstreamConnection, type DownstreamContext } from './connection.js'
+
+/** Connections that the kernel may keep ready while the loop is busy: bursts of an application's whole pool come at once. */
+const BACKLOG = 4096
+/** ms before the first keepalive probe on an application's connection. */
+const KEEP_ALIVE = 30_000
+
+export interface ListenerOptions {
+  address: Address
+  /** Most connections that all listeners together may have. */
+  maxConnections: number
+}
+
+/** Accepts applications at one address. */
+export class Listener {
+  readonly #server: Server
+
+  constructor(
+    readonly options: ListenerOptions,
+    readonly context: DownstreamContext,
+    /** The connections of all listeners. */
+    readonly connections: Set<DownstreamConnection>,
+    readonly log: EventLog,
+  ) {
+    this.#server = createServer(
+      // Reading starts once it is known who reads, and into what.
+      { pauseOnConnect: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE, allowHalfOpen: true },
+      (socket) => this.#accept(socket),
+    )
+  }
+
+  /** Resolves with the address that applications can dial, which tells the port if that was left open. */
+  async listen(): Promise<string> {
+    const { address } = this.options
+    if (address.kind === 'unix') await removeStaleSocket(address.path)
+    const place =
+      address.kind === 'tcp' ? { host: address.host || undefined, port: address.port } : { path: address.path }
+    this.#server.listen({ ...place, backlog: BACKLOG })
+    await once(this.#server, 'listening')
+    this.#server.on('error', (error) => this.log.event('error', 'accept_failed', { error: error.message }))
+    const bound = this.#server.address() as AddressInfo | string
+    return describeAddress(typeof bound === 'string' ? address : { kind: 'tcp', host: bound.address, port: bound.port })
+  }
+
+  close(): void {
+    this.#server.close()
+  }
+
+  #accept(socket: Socket): void {
+    const { recorder } = this.context.dispatch
+    if (this.connections.size >= this.options.maxConnections) {
+      recorder.connectionsRefused++
+      recorder.error('connectionsExceeded')
+      this.log.event('warn', 'connection_refused', { limit: this.options.maxConnections })
+      socket.on('error', () => socket.destroy())
+      socket.end(ERROR_FRAMES.connectionsExceeded, () => socket.destroy())
+      return
+    }
+    recorder.connectionsAccepted++
+    this.connections.add(
+      new DownstreamConnection(socket, this.context, (connection) => this.connections.delete(connection)),
+    )
+  }
+}
+
+/** Removes a socket file that nobody listens on: it is left over from a process that was killed. */
+async function removeStaleSocket(path: string): Promise<void> {
+  const socket = connect({ path })
+  try {
+    await once(socket, 'connect')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ECONNREFUSED') unlinkSync(path)
+  } finally {
+    socket.destroy()
+  }
+}

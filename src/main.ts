@@ -1,0 +1,99 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs'
+import { createAdmin } from './admin/server.js'
+import type { Config } from './config/config.js'
+import { usage } from './config/command-line.js'
+import { describeProblems, load } from './config/load.js'
+import { printable, publicConfig } from './config/render.js'
+import { createRegistry } from './metrics/exporter.js'
+import { Proxy } from './proxy.js'
+import { createLogger, EventLog } from './util/log.js'
+
+/** Exit codes: scripts and process managers rely on them. */
+const EXIT = { clean: 0, fault: 1, usage: 2 } as const
+
+function main(): void {
+  const loaded = load({ argv: process.argv.slice(2), env: process.env, readFile: (path) => readFileSync(path, 'utf8') })
+  switch (loaded.ok) {
+    case 'help':
+      process.stdout.write(usage)
+      process.exit(EXIT.clean)
+    // eslint-disable-next-line no-fallthrough -- process.exit does not return
+    case 'version':
+      process.stdout.write(`${version()}\n`)
+      process.exit(EXIT.clean)
+    // eslint-disable-next-line no-fallthrough -- process.exit does not return
+    case false:
+      process.stderr.write(`${describeProblems(loaded.errors)}\n`)
+      process.exit(EXIT.usage)
+    // eslint-disable-next-line no-fallthrough -- process.exit does not return
+    case true:
+      if (loaded.check) {
+        process.stdout.write(printable(loaded.config))
+        process.exit(EXIT.clean)
+      }
+      void run(loaded.config)
+  }
+}
+
+async function run(config: Config): Promise<void> {
+  const logger = createLogger(config.log.level)
+  const log = new EventLog(logger)
+  const proxy = new Proxy(config, log)
+  const registry = createRegistry(
+    proxy.recorder,
+    (id) => proxy.table.byId(id).name,
+    () => proxy.snapshot(),
+  )
+  const admin = createAdmin(
+    {
+      registry,
+      ready: () => proxy.ready(),
+      started: () => proxy.started(),
+      stats: () => proxy.stats(),
+      topology: () => proxy.topology(),
+      clients: () => proxy.clients(),
+      config: () => publicConfig(config),
+    },
+    logger,
+  )
+
+  let stopping = false
+  const stop = async (code: number): Promise<void> => {
+    // A second signal ends at once.
+    if (stopping) process.exit(EXIT.fault)
+    stopping = true
+    await proxy.stop()
+    await admin.close()
+    log.flush()
+    logger.flush(() => process.exit(code))
+  }
+  process.on('SIGTERM', () => void stop(EXIT.clean))
+  process.on('SIGINT', () => void stop(EXIT.clean))
+  process.on('uncaughtException', (error) => {
+    logger.fatal({ event: 'fault', err: error })
+    logger.flush(() => process.exit(EXIT.fault))
+  })
+
+  try {
+    // The admin server comes first, so that a start that waits for Redis can be watched.
+    if (config.admin !== null) {
+      const { admin: address } = config
+      await admin.listen(
+        address.kind === 'tcp' ? { host: address.host || '::', port: address.port } : { path: address.path },
+      )
+    }
+    await proxy.start()
+  } catch (error) {
+    logger.fatal({ event: 'start_failed', err: error })
+    process.stderr.write(`respool: ${(error as Error).message}\n`)
+    await stop(EXIT.fault)
+  }
+}
+
+function version(): string {
+  const manifest = readFileSync(new URL('../package.json', import.meta.url), 'utf8')
+  return (JSON.parse(manifest) as { version: string }).version
+}
+
+main()

@@ -1,0 +1,186 @@
+import { hostname } from 'node:os'
+import { describeAddress } from './config/address.js'
+import type { Config } from './config/config.js'
+import { CommandTable } from './commands/table.js'
+import type { DispatchContext } from './dispatch/context.js'
+import { Learner } from './dispatch/learner.js'
+import { describeSession } from './dispatch/describe.js'
+import { Login } from './dispatch/login.js'
+import { SessionRegistry } from './dispatch/registry.js'
+import type { DownstreamConnection, DownstreamContext } from './downstream/connection.js'
+import { Listener } from './downstream/listener.js'
+import type { Snapshot } from './metrics/gauges.js'
+import { Recorder } from './metrics/recorder.js'
+import { MAX_LINE } from './resp/bytes.js'
+import { ReadBuffer } from './resp/read-buffer.js'
+import { StaticTopology } from './routing/static.js'
+import { ControlClient } from './upstream/control.js'
+import { Endpoint } from './upstream/endpoint.js'
+import { sweep } from './upstream/maintenance.js'
+import { TurnClock } from './util/clock.js'
+import type { EventLog } from './util/log.js'
+import { TurnQueue } from './util/turn.js'
+
+/** How often time limits are looked at upstream and downstream, ms. */
+const UPSTREAM_SWEEP = 50
+const DOWNSTREAM_SWEEP = 1000
+/** How many databases are offered as long as Redis has not told. */
+const DATABASES = 16
+/** How long commands may go on after a stop was asked for, ms. */
+const DRAIN_TIME = 5000
+
+/** Everything put together: what main starts and stops, and what the admin server shows. */
+export class Proxy {
+  readonly recorder: Recorder
+  readonly table = new CommandTable()
+  readonly connections = new Set<DownstreamConnection>()
+  /** The addresses applications can dial, once started. */
+  readonly listening: string[] = []
+  readonly #clock = new TurnClock()
+  readonly #endpoint: Endpoint
+  readonly #control: ControlClient
+  readonly #dispatch: DispatchContext
+  readonly #listeners: Listener[]
+  readonly #timers: NodeJS.Timeout[] = []
+  #started = false
+  #stopping = false
+
+  constructor(
+    readonly config: Config,
+    readonly log: EventLog,
+  ) {
+    this.recorder = new Recorder(this.table.size)
+    const turns = new TurnQueue()
+    const requests = new ReadBuffer()
+    const replies = new ReadBuffer()
+    const upstream = { reads: replies, requests: requests.gather, turns, recorder: this.recorder, clock: this.#clock }
+    const { target, clientName, commandTimeout } = config.upstream
+    this.#endpoint = new Endpoint(target.endpoints[0]!, config, upstream, log, `${clientName}:${hostname()}`)
+    this.#control = new ControlClient(this.#endpoint)
+    this.#dispatch = {
+      table: this.table,
+      recorder: this.recorder,
+      clock: this.#clock,
+      topology: new StaticTopology(this.#endpoint),
+      registry: new SessionRegistry(),
+      learner: new Learner(this.table, (names) => this.#askCommands(names)),
+      login: new Login(target),
+      log,
+      limits: {
+        commandTimeout,
+        leaseWait: config.pool.leases.waitTimeout,
+        outstanding: config.limits.outstanding,
+        database: target.database,
+        databases: DATABASES,
+      },
+    }
+    const limits = { ...config.limits, inlineBytes: Math.min(config.limits.inlineBytes, MAX_LINE) }
+    const downstream: DownstreamContext = {
+      dispatch: this.#dispatch,
+      reads: requests,
+      replies: replies.gather,
+      turns,
+      limits,
+    }
+    this.#listeners = config.listen.map(({ address }) => {
+      const options = { address, maxConnections: config.limits.connections }
+      return new Listener(options, downstream, this.connections, log)
+    })
+  }
+
+  /** Listens, at once or, with `start: eager`, when Redis has been reached. */
+  async start(): Promise<void> {
+    this.#endpoint.onUp = () => void this.#discover()
+    this.#endpoint.ensureMinimum()
+    this.#timers.push(
+      setInterval(() => sweep(this.#endpoint, this.#clock.tick()), UPSTREAM_SWEEP),
+      setInterval(() => this.#sweepDownstream(), DOWNSTREAM_SWEEP),
+    )
+    if (this.config.upstream.start === 'eager') await this.#endpoint.whenUp()
+    for (const listener of this.#listeners) this.listening.push(await listener.listen())
+    this.#started = true
+    this.log.event('info', 'started', { listening: this.listening, upstream: this.#endpoint.name })
+  }
+
+  /** Stops accepting, lets commands in flight finish for a while, and closes everything. */
+  async stop(): Promise<void> {
+    this.#stopping = true
+    for (const listener of this.#listeners) listener.close()
+    const deadline = this.#clock.tick() + DRAIN_TIME
+    for (const connection of this.connections) connection.finishWhenIdle()
+    while (this.connections.size > 0 && this.#clock.tick() < deadline) {
+      await new Promise((resolve) => setTimeout(resolve, 20))
+      for (const connection of this.connections) connection.finishWhenIdle()
+    }
+    for (const connection of this.connections) connection.destroy('shutdown')
+    for (const timer of this.#timers) clearInterval(timer)
+    this.#control.close()
+    this.#endpoint.stop()
+    this.log.event('info', 'stopped', {})
+  }
+
+  // What the admin server shows.
+
+  started(): boolean {
+    return this.#started
+  }
+
+  ready(): { ready: boolean; reasons: string[] } {
+    const reasons: string[] = []
+    if (!this.#started) reasons.push('not listening yet')
+    if (this.#stopping) reasons.push('stopping')
+    if (this.#endpoint.downSince !== null) reasons.push(`no connection to ${this.#endpoint.name}`)
+    return { ready: reasons.length === 0, reasons }
+  }
+
+  snapshot(): Snapshot {
+    let bufferedBytes = 0
+    for (const connection of this.connections) bufferedBytes += connection.unwritten
+    return { endpoints: [this.#endpoint.stats()], downstreamConnections: this.connections.size, bufferedBytes }
+  }
+
+  stats(): object {
+    const { bytesIn, bytesOut, connectionsAccepted, connectionsRefused } = this.recorder
+    return { ...this.snapshot(), bytesIn, bytesOut, connectionsAccepted, connectionsRefused }
+  }
+
+  topology(): object {
+    const { name, info, downSince } = this.#endpoint
+    return {
+      kind: this.config.upstream.target.kind,
+      endpoints: [{ endpoint: name, role: 'primary', up: downSince === null, ...info }],
+    }
+  }
+
+  clients(): object[] {
+    return [...this.#dispatch.registry.sessions.values()].map(describeSession)
+  }
+
+  listeningAt(): string {
+    return this.config.listen.map(({ address }) => describeAddress(address)).join(', ')
+  }
+
+  #sweepDownstream(): void {
+    const now = this.#clock.tick()
+    for (const connection of this.connections) connection.sweep(now)
+  }
+
+  /** What is to be known of a Redis that has just been reached: its commands, and how many databases it has. */
+  async #discover(): Promise<void> {
+    try {
+      const rows = await this.#control.call('COMMAND')
+      const learned = Array.isArray(rows) ? this.table.learn(rows) : 0
+      if (learned > 0) this.log.event('info', 'commands_learned', { endpoint: this.#endpoint.name, commands: learned })
+      const databases = await this.#control.call('CONFIG', 'GET', 'databases')
+      if (Array.isArray(databases)) this.#dispatch.limits.databases = Number(databases[1]) || DATABASES
+    } catch (error) {
+      // Managed servers refuse CONFIG, and an ACL may refuse either: the defaults do then.
+      this.log.event('debug', 'discovery_failed', { endpoint: this.#endpoint.name, error: String(error) })
+    }
+  }
+
+  async #askCommands(names: string[]): Promise<unknown[]> {
+    const rows = await this.#control.call('COMMAND', 'INFO', ...names)
+    return Array.isArray(rows) ? rows.filter((row) => row !== null) : []
+  }
+}

@@ -1,0 +1,37 @@
+import { headerValue, readHeader } from './header.js'
+
+/** The arguments of one request frame, found when they are asked for: only commands that respool answers itself need them. */
+export class Arguments {
+  readonly count: number
+  readonly #starts: number[] = []
+  readonly #ends: number[] = []
+
+  constructor(
+    readonly buf: Buffer,
+    start: number,
+    end: number,
+  ) {
+    let at = readHeader(buf, start + 1, end)
+    this.count = headerValue
+    for (let i = 0; i < this.count; i++) {
+      at = readHeader(buf, at + 1, end)
+      this.#starts.push(at)
+      this.#ends.push(at + headerValue)
+      at += headerValue + 2
+    }
+  }
+
+  /** Argument i as latin1 text, one character a byte; 0 is the name. */
+  text(i: number): string {
+    return this.buf.toString('latin1', this.#starts[i], this.#ends[i])
+  }
+
+  lower(i: number): string {
+    return this.text(i).toLowerCase()
+  }
+
+  /** From argument `from` on, as latin1 texts. */
+  texts(from = 0): string[] {
+    return Array.from({ length: Math.max(0, this.count - from) }, (_, i) => this.text(from + i))
+  }
+}

@@ -1,0 +1,49 @@
+import { Gather } from './gather.js'
+
+/** Most bytes that one read brings. */
+export const READ_SIZE = 64 * 1024
+/** Most bytes a connection can have carried over: an unfinished frame and one read on top of it, and the same once more for what is held. */
+export const HEADROOM = 4 * 64 * 1024
+
+/**
+ * One buffer that all connections of one side read into: Node is single-threaded and a read is worked off before the
+ * next one comes, so ten thousand silent connections need no buffer of their own.
+ *
+ *     | headroom            | carry | bytes just read |
+ *                                   ^ READ_AT
+ *
+ * What a connection could not work off it carries over, and puts in front of what it reads next: frames are always
+ * contiguous and only the carried bytes are copied.
+ */
+export class ReadBuffer {
+  readonly bytes = Buffer.allocUnsafeSlow(HEADROOM + READ_SIZE)
+  /** The part that sockets read into. */
+  readonly target = this.bytes.subarray(HEADROOM)
+  readonly gather = new Gather()
+}
+
+/** The bytes that one connection carries over from read to read. */
+export class Carry {
+  length = 0
+  #bytes: Buffer | null = null
+
+  /** Keeps a range of the read buffer instead of what was kept before. */
+  keep(from: Buffer, start: number, end: number): void {
+    this.length = end - start
+    if (this.length === 0) {
+      this.#bytes = null
+      return
+    }
+    if (this.#bytes === null || this.#bytes.length < this.length) {
+      this.#bytes = Buffer.allocUnsafeSlow(2 ** Math.ceil(Math.log2(Math.max(this.length, 64))))
+    }
+    from.copy(this.#bytes, 0, start, end)
+  }
+
+  /** Puts the kept bytes in front of what was just read; answers where they start. */
+  restore(buffer: ReadBuffer): number {
+    const start = HEADROOM - this.length
+    if (this.#bytes !== null && this.length > 0) this.#bytes.copy(buffer.bytes, start, 0, this.length)
+    return start
+  }
+}

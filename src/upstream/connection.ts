@@ -1,0 +1,315 @@
+import { connect, type Socket } from 'node:net'
+import type { Address } from '../config/config.js'
+import { GREATER } from '../resp/bytes.js'
+import { Output } from '../resp/output.js'
+import { Carry, HEADROOM, READ_SIZE, type ReadBuffer } from '../resp/read-buffer.js'
+import { ReplyFault, ReplyScanner } from '../resp/reply-scanner.js'
+import type { Recorder } from '../metrics/recorder.js'
+import type { TurnClock } from '../util/clock.js'
+import { Ring } from '../util/ring.js'
+import { StateMachine } from '../util/state-machine.js'
+import type { TurnQueue, TurnTask } from '../util/turn.js'
+import type { Gather } from '../resp/gather.js'
+import type { Pending, Relay } from './pending.js'
+
+/**
+ * The life of one socket to Redis.
+ *
+ *   commands ──► output ──(once per turn)──► socket ──► Redis
+ *                                                         │
+ *   inflight ring: [ oldest … newest ]                    │
+ *      each reply belongs to the oldest  ◄── scanner ◄────┘
+ *
+ * Invariant: the ring holds, in order, exactly the commands whose answers have not come whole. So a reply without a command in the
+ * ring, or bytes that are no reply, mean that nothing on this socket can be trusted: it is closed, never resynchronised.
+ * An object serves one socket and is not revived.
+ */
+export type ConnectionState = 'connecting' | 'handshaking' | 'ready' | 'draining' | 'closed'
+
+const MOVES: Record<ConnectionState, readonly ConnectionState[]> = {
+  connecting: ['handshaking', 'closed'],
+  handshaking: ['ready', 'closed'],
+  ready: ['draining', 'closed'],
+  draining: ['closed'],
+  closed: [],
+}
+
+/** Why a connection ended: a log field and a metric label. */
+export type CloseReason =
+  | 'dial' // no connection could be made
+  | 'handshake' // Redis refused the login, the protocol or the database
+  | 'remote' // Redis or the network ended it
+  | 'fault' // bytes that are no reply, or a reply nobody asked for
+  | 'timeout' // an answer did not come in time
+  | 'idle' // not needed for long enough
+  | 'lifetime' // old enough to be replaced
+  | 'room' // another protocol or database needed its place
+  | 'discarded' // a lease came back with something left on it
+  | 'shutdown'
+
+/** Replies larger than this reach the application in parts; smaller ones whole. */
+const STREAM_FROM = 64 * 1024
+/** Unsent bytes at which a connection takes no further commands until they are gone. */
+const CONGESTED_FROM = 1024 * 1024
+
+/** What a pool must hear of its connections. */
+export interface ConnectionOwner {
+  opened(connection: UpstreamConnection): void
+  ready(connection: UpstreamConnection): void
+  /** The last answer that was owed has come. */
+  idle(connection: UpstreamConnection): void
+  uncongested(connection: UpstreamConnection): void
+  closed(connection: UpstreamConnection, reason: CloseReason, detail: string): void
+}
+
+/** What all upstream connections of the process share. */
+export interface UpstreamContext {
+  readonly reads: ReadBuffer
+  /** The gather of the downstream side, whose ranges connections send. */
+  readonly requests: Gather
+  readonly turns: TurnQueue
+  readonly recorder: Recorder
+  readonly clock: TurnClock
+}
+
+export interface DialOptions {
+  address: Address
+  /** ms before the first keepalive probe; 0 for none. */
+  keepAlive: number
+}
+
+export class UpstreamConnection implements TurnTask {
+  queued = false
+  readonly state = new StateMachine<ConnectionState>(MOVES, 'connecting')
+  readonly inflight = new Ring<Pending>()
+  readonly openedAt: number
+  /** When it last carried an application's command, and when it last answered anything, ms; kept by the sweep and the scanner. */
+  lastUsed: number
+  lastHeard: number
+  /** Commands of applications that it has carried. */
+  carried = 0
+  /** When its life ends, ms on the monotonic clock; set by the pool. */
+  retireAt = Infinity
+  /** True while unsent bytes pile up. */
+  congested = false
+  /** True while the sweep finds its oldest command slow: neighbours go elsewhere. */
+  slow = false
+  /** True while a reply is passing in parts. */
+  streaming = false
+  /** True while reading has stopped, because the reader of a reply does not keep up. */
+  paused = false
+
+  /** Who holds it as a lease and wants to know when it takes bytes again. */
+  holder: { uncongested(): void } | null = null
+
+  readonly #socket: Socket
+  readonly #output: Output
+  readonly #scanner = new ReplyScanner()
+  readonly #carry = new Carry()
+  /** How much of the carry the scanner has taken in. */
+  #scanned = 0
+  /** Commands in the output, not yet written. */
+  #batch = 0
+  #relay: Relay | null = null
+
+  constructor(
+    dial: DialOptions,
+    readonly context: UpstreamContext,
+    readonly owner: ConnectionOwner,
+  ) {
+    this.openedAt = this.lastUsed = this.lastHeard = context.clock.tick()
+    this.#output = new Output(context.requests)
+    const { address, keepAlive } = dial
+    this.#socket = connect({
+      ...(address.kind === 'tcp' ? { host: address.host, port: address.port } : { path: address.path }),
+      noDelay: true,
+      keepAlive: keepAlive > 0,
+      keepAliveInitialDelay: keepAlive,
+      onread: { buffer: context.reads.target, callback: (size) => this.#read(size) },
+    })
+    this.#socket.once('connect', () => {
+      this.state.to('handshaking')
+      owner.opened(this)
+    })
+    this.#socket.on('drain', () => this.#drained())
+    this.#socket.once('error', (error) =>
+      this.close(this.state.current === 'connecting' ? 'dial' : 'remote', error.message),
+    )
+    this.#socket.once('end', () => this.close('remote', 'closed by Redis'))
+    this.#socket.once('close', () => this.close('remote', 'closed'))
+  }
+
+  /** True if a command sent now can expect its answer soon. */
+  get prompt(): boolean {
+    return this.state.current === 'ready' && !this.congested && !this.slow && !this.streaming && !this.paused
+  }
+
+  /** True if it takes commands at all. */
+  get usable(): boolean {
+    return this.state.current === 'ready' && !this.congested
+  }
+
+  /** Sends a whole command, whose bytes are copied before the read buffer is used again. */
+  send(pending: Pending, buf: Buffer, start: number, end: number): void {
+    this.inflight.push(pending)
+    this.#batch++
+    this.carried++
+    this.context.requests.add(this.#output, buf, start, end)
+    if (!this.queued) this.context.turns.add('upstream', this)
+  }
+
+  /** Sends a command of respool's own. */
+  sendText(pending: Pending, text: string): void {
+    this.inflight.push(pending)
+    this.#batch++
+    this.#output.text(text)
+    this.context.turns.add('upstream', this)
+  }
+
+  /** Sends bytes that begin no command: the rest of a large one, or whatever a relayed session says. */
+  sendPart(buf: Buffer, start: number, end: number): void {
+    this.context.requests.add(this.#output, buf, start, end)
+    this.context.turns.add('upstream', this)
+  }
+
+  /** From now on every byte belongs to one session. Nothing may be in flight. */
+  startRelay(relay: Relay): void {
+    if (this.inflight.length > 0 || !this.#scanner.idle) throw new Error('relay on a connection that owes a reply')
+    this.#relay = relay
+  }
+
+  markReady(): void {
+    this.state.to('ready')
+    this.owner.ready(this)
+  }
+
+  /** Takes no new commands; closes when nothing is in flight. */
+  drain(reason: CloseReason): void {
+    if (!this.state.can('draining')) return
+    this.state.to('draining')
+    this.#drainReason = reason
+    if (this.inflight.length === 0) this.close(reason, '')
+  }
+  #drainReason: CloseReason = 'idle'
+
+  /** Writes what was gathered in this turn. */
+  run(): void {
+    if (this.state.current === 'closed') return
+    if (this.#batch > 0) this.context.recorder.batch(this.#batch)
+    this.#batch = 0
+    this.context.recorder.upstreamBytesOut += this.#output.bytes
+    this.#output.writeTo(this.#socket)
+    this.congested = this.#socket.writableLength > CONGESTED_FROM
+  }
+
+  /** Stops reading, because the reader of the current reply does not keep up. */
+  pause(): void {
+    this.paused = true
+    this.#socket.pause()
+  }
+
+  resume(): void {
+    this.paused = false
+    if (this.state.current !== 'closed') this.#socket.resume()
+  }
+
+  /** Gives up on commands whose time is over; their answers, should they come, are dropped. */
+  expire(now: number): void {
+    if (this.paused || !this.#scanner.idle) return // the oldest answer is coming
+    let expired = false
+    for (let i = 0; i < this.inflight.length; i++) {
+      const pending = this.inflight.at(i)!
+      if (pending.lost) continue
+      if (pending.deadline > now) break
+      pending.lose('timedOut')
+      expired = true
+    }
+    if (expired) this.drain('timeout')
+  }
+
+  close(reason: CloseReason, detail: string): void {
+    if (!this.state.can('closed')) return
+    this.state.to('closed')
+    this.#socket.destroy()
+    this.#output.clear()
+    this.owner.closed(this, reason, detail)
+    this.#relay?.lost()
+    // The newest commands may not have been written yet; the answer of the others is lost.
+    let unsure = this.inflight.length - this.#batch
+    for (let pending = this.inflight.shift(); pending !== undefined; pending = this.inflight.shift()) {
+      pending.lose(unsure-- > 0 ? 'outcomeUnknown' : 'notSent')
+    }
+  }
+
+  #drained(): void {
+    if (!this.congested) return
+    this.congested = false
+    this.owner.uncongested(this)
+    this.holder?.uncongested()
+  }
+
+  #read(size: number): boolean {
+    if (this.state.current === 'closed') return false
+    const { reads, recorder, clock } = this.context
+    clock.tick()
+    recorder.upstreamBytesIn += size
+    try {
+      if (this.#relay !== null) this.#relay.bytes(reads.bytes, HEADROOM, HEADROOM + size)
+      else this.#scan(HEADROOM + size)
+    } catch (error) {
+      if (!(error instanceof ReplyFault)) throw error
+      this.close('fault', error.message)
+    }
+    reads.gather.close()
+    return true
+  }
+
+  #scan(end: number): void {
+    const bytes = this.context.reads.bytes
+    let frame = this.#carry.restore(this.context.reads)
+    let pos = frame + this.#scanned
+    while (pos < end) {
+      const whole = this.#scanner.scan(bytes, pos, end)
+      pos = this.#scanner.pos
+      if (!whole) break
+      this.#deliver(bytes, frame, pos)
+      if (this.state.current === 'closed') return
+      frame = pos
+    }
+    if (this.streaming ? pos > frame : pos - frame > STREAM_FROM) {
+      this.#deliverPart(bytes, frame, pos)
+      frame = pos
+    }
+    this.#scanned = pos - frame
+    this.#carry.keep(bytes, frame, end)
+    if (this.inflight.length === 0) this.#answered()
+  }
+
+  #deliver(bytes: Buffer, start: number, end: number): void {
+    const streamed = this.streaming
+    // A push is an answer to nobody. What causes pushes never runs on a connection that is read here.
+    if (!streamed && bytes[start] === GREATER) return
+    const pending = this.inflight.shift()
+    if (pending === undefined) throw new ReplyFault('a reply that nobody asked for')
+    this.streaming = false
+    if (!pending.lost) pending.reply(bytes, start, end, true)
+  }
+
+  #deliverPart(bytes: Buffer, start: number, end: number): void {
+    const pending = this.inflight.peek()
+    if (pending === undefined || (!this.streaming && bytes[start] === GREATER))
+      throw new ReplyFault('a large reply that nobody asked for')
+    this.streaming = true
+    if (!pending.lost) pending.reply(bytes, start, end, false)
+  }
+
+  #answered(): void {
+    this.lastHeard = this.context.clock.now
+    this.slow = false
+    if (this.state.current === 'draining') this.close(this.#drainReason, '')
+    else if (this.state.current === 'ready') this.owner.idle(this)
+  }
+}
+
+/** Bytes that one read can bring on top of a carry that is not yet streamed. */
+export const LARGEST_CARRY = STREAM_FROM + READ_SIZE

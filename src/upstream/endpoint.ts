@@ -1,0 +1,394 @@
+import type { Address, Config } from '../config/config.js'
+import { describeAddress } from '../config/address.js'
+import type { ErrorCode } from '../errors.js'
+import type { EndpointStats } from '../metrics/gauges.js'
+import type { Protocol } from '../resp/encode.js'
+import { Backoff } from '../util/backoff.js'
+import type { EventLog } from '../util/log.js'
+import { type CloseReason, type ConnectionOwner, UpstreamConnection, type UpstreamContext } from './connection.js'
+import { type HandshakeFailure, type HandshakeOutcome, type ServerInfo, shakeHands } from './handshake.js'
+import { Lane, type Waiter } from './lane.js'
+
+/** The part of the configuration that concerns upstream connections. */
+export type UpstreamSettings = Pick<Config, 'upstream' | 'pool'>
+
+/** What the endpoint knows of one of its connections. */
+interface Membership {
+  readonly lane: Lane
+  readonly pinned: boolean
+  /** True from the end of the handshake on. */
+  ready: boolean
+  /** The connection's id in Redis's CLIENT LIST. */
+  clientId: number
+}
+
+/** Closings that say that a connection was worn out rather than needed: go-redis counts them as stale. */
+const STALE: readonly CloseReason[] = ['idle', 'lifetime', 'timeout', 'remote']
+
+/**
+ * All connections to one Redis process, in lanes, under two hard limits: `pool.max` shared connections and
+ * `pool.leases.max` pinned ones.
+ *
+ * Up or down: it is down from the first failed dial until a handshake succeeds. For `holdTime` after that commands
+ * wait; then they fail at once, while dialling goes on for ever with growing, jittered delays.
+ */
+export class Endpoint implements ConnectionOwner {
+  readonly name: string
+  /** As go-redis counts: hits and misses of picking, waits that timed out, worn out connections. */
+  readonly counts = { hits: 0, misses: 0, timeouts: 0, stale: 0, opened: 0 }
+  /** What Redis said of itself when it was last reached. */
+  info: ServerInfo | null = null
+  /** Since when it cannot be reached, ms on the monotonic clock; null while it is up. */
+  downSince: number | null
+  readonly members = new Map<UpstreamConnection, Membership>()
+  readonly lanes = new Map<string, Lane>()
+  readonly closings: Record<string, number> = {}
+  /** Called each time it comes up. */
+  onUp: () => void = () => {}
+  #failure: ErrorCode = 'upstreamDown'
+  #sharedCount = 0
+  #leaseCount = 0
+  #retry: NodeJS.Timeout | null = null
+  #stopped = false
+  readonly #backoff: Backoff
+
+  constructor(
+    readonly address: Address,
+    readonly settings: UpstreamSettings,
+    readonly context: UpstreamContext,
+    readonly log: EventLog,
+    readonly clientName: string,
+  ) {
+    this.name = describeAddress(address)
+    this.downSince = context.clock.tick()
+    this.#backoff = new Backoff(settings.upstream.reconnect.minDelay, settings.upstream.reconnect.maxDelay)
+  }
+
+  lane(protocol: Protocol, database: number): Lane {
+    const key = `${protocol}/${database}`
+    let lane = this.lanes.get(key)
+    if (lane === undefined) {
+      lane = new Lane(this, protocol, database)
+      this.lanes.set(key, lane)
+    }
+    return lane
+  }
+
+  /** The lane that is kept open ahead of need, and that finds out when Redis is back. */
+  get home(): Lane {
+    return this.lane(3, this.settings.upstream.target.database)
+  }
+
+  /** Why nothing can be sent now, or null if waiting makes sense. */
+  get outage(): ErrorCode | null {
+    if (this.downSince === null) return null
+    const long = this.context.clock.tick() - this.downSince > this.settings.upstream.holdTime
+    return long || this.#failure === 'upstreamAuth' ? this.#failure : null
+  }
+
+  /** Queues for a shared connection of the lane; answers the error if that is no use. */
+  waitShared(lane: Lane, waiter: Waiter): ErrorCode | null {
+    const refusal = lane.failure ?? this.outage
+    if (refusal !== null) {
+      if (this.downSince === null) this.openShared(lane)
+      return refusal
+    }
+    if (lane.waiting.length >= this.settings.upstream.maxHeld) return 'heldExceeded'
+    lane.waiting.push(waiter)
+    this.openShared(lane)
+    return null
+  }
+
+  /** Takes an idle pinned connection, or queues for one (null), or answers the error if that is no use. */
+  lease(lane: Lane, waiter: Waiter): UpstreamConnection | ErrorCode | null {
+    // One that is just being checked still owes an answer.
+    const idle = lane.idleLeases.findLast((connection) => connection.inflight.length === 0)
+    if (idle !== undefined) {
+      remove(lane.idleLeases, idle)
+      this.counts.hits++
+      return idle
+    }
+    this.counts.misses++
+    const refusal = lane.failure ?? this.outage
+    if (refusal !== null) return refusal
+    if (lane.leaseWaiting.length >= this.settings.pool.leases.maxWaiters) return 'leaseWaitersExceeded'
+    lane.leaseWaiting.push(waiter)
+    this.#openLease(lane)
+    return null
+  }
+
+  /** Takes a lease back; one with anything left on it is discarded. */
+  giveBack(connection: UpstreamConnection, clean: boolean): void {
+    const member = this.members.get(connection)
+    if (member === undefined) return
+    const spent = connection.state.current !== 'ready' || connection.inflight.length > 0
+    if (!clean || spent || connection.retireAt <= this.context.clock.tick()) connection.close('discarded', '')
+    else this.#grantLease(member.lane, connection)
+  }
+
+  /** True if no session holds it: shared, or a lease that nobody has. */
+  isFree(connection: UpstreamConnection): boolean {
+    const member = this.members.get(connection)
+    return member !== undefined && (!member.pinned || member.lane.idleLeases.includes(connection))
+  }
+
+  /** Resolves when it is up. */
+  async whenUp(): Promise<void> {
+    while (this.downSince !== null) await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+
+  clientIdOf(connection: UpstreamConnection): number {
+    return this.members.get(connection)?.clientId ?? 0
+  }
+
+  /** Opens a shared connection for the lane if one may be opened; true if so. */
+  openShared(lane: Lane): boolean {
+    if (lane.opening > 0 || !this.#mayDial()) return false
+    // Making room closes a connection, upon which this lane may have got its place already.
+    if (this.#sharedCount >= this.settings.pool.max) this.#makeRoom(lane)
+    if (lane.opening > 0) return true
+    if (this.#sharedCount >= this.settings.pool.max) return false
+    this.#sharedCount++
+    lane.opening++
+    this.#dial(lane, false)
+    return true
+  }
+
+  /** Keeps what should always be there. */
+  ensureMinimum(): void {
+    const home = this.home
+    const wanted = Math.max(this.settings.pool.min, this.downSince === null ? 0 : 1)
+    if (home.shared.length + home.opening < wanted) this.openShared(home)
+  }
+
+  stats(): EndpointStats {
+    const connections = { idle: 0, shared: 0, pinned: 0, connecting: 0 }
+    let waiters = 0
+    for (const lane of this.lanes.values()) {
+      connections.idle += lane.idleLeases.length
+      connections.shared += lane.shared.length
+      connections.connecting += lane.opening + lane.openingLeases
+      waiters += lane.waiting.length + lane.leaseWaiting.length
+    }
+    connections.pinned = this.members.size - connections.idle - connections.shared - connections.connecting
+    const up = this.downSince === null
+    return {
+      endpoint: this.name,
+      role: 'primary',
+      up,
+      breaker: 'closed',
+      connections,
+      waiters,
+      ...this.counts,
+      closed: this.closings,
+    }
+  }
+
+  stop(): void {
+    this.#stopped = true
+    if (this.#retry !== null) clearTimeout(this.#retry)
+    for (const connection of [...this.members.keys()]) connection.close('shutdown', '')
+  }
+
+  // ConnectionOwner
+
+  opened(connection: UpstreamConnection): void {
+    const { lane } = this.members.get(connection)!
+    const { target, connectTimeout } = this.settings.upstream
+    const { username, password } = target
+    const identity = {
+      protocol: lane.protocol,
+      database: lane.database,
+      username,
+      password,
+      clientName: this.clientName,
+    }
+    const now = this.context.clock.tick()
+    shakeHands(
+      connection,
+      identity,
+      now,
+      now + connectTimeout,
+      (outcome) => this.#accepted(connection, outcome),
+      (failure) => this.#rejected(connection, failure),
+    )
+  }
+
+  ready(connection: UpstreamConnection): void {
+    const member = this.members.get(connection)!
+    const { lane, pinned } = member
+    member.ready = true
+    this.counts.opened++
+    if (pinned) {
+      lane.openingLeases--
+      this.#grantLease(lane, connection)
+    } else {
+      lane.opening--
+      lane.shared.push(connection)
+      this.#wakeAll(lane)
+    }
+  }
+
+  idle(connection: UpstreamConnection): void {
+    const { lane, pinned } = this.members.get(connection)!
+    if (!pinned && lane.waiting.length > 0) this.#wakeAll(lane)
+  }
+
+  uncongested(connection: UpstreamConnection): void {
+    this.#wakeAll(this.members.get(connection)!.lane)
+  }
+
+  closed(connection: UpstreamConnection, reason: CloseReason, detail: string): void {
+    const { lane, pinned, ready } = this.members.get(connection)!
+    this.members.delete(connection)
+    this.closings[reason] = (this.closings[reason] ?? 0) + 1
+    if (STALE.includes(reason)) this.counts.stale++
+    if (pinned) {
+      this.#leaseCount--
+      if (ready) remove(lane.idleLeases, connection)
+      else lane.openingLeases--
+    } else {
+      this.#sharedCount--
+      if (ready) remove(lane.shared, connection)
+      else lane.opening--
+    }
+    if (this.#stopped) return
+    this.log.event(reason === 'fault' ? 'error' : 'info', 'upstream_closed', { endpoint: this.name, reason, detail })
+    if (reason === 'dial' || reason === 'handshake') this.#dialFailed(detail)
+    this.#openWanted()
+  }
+
+  #accepted(connection: UpstreamConnection, outcome: HandshakeOutcome): void {
+    const member = this.members.get(connection)!
+    const { maxLifetime, jitter } = this.settings.pool
+    member.clientId = outcome.clientId
+    member.lane.failure = null
+    if (maxLifetime > 0)
+      connection.retireAt = connection.openedAt + maxLifetime * (1 + jitter * (2 * Math.random() - 1))
+    this.info = outcome.info
+    this.#backoff.reset()
+    if (this.downSince !== null) {
+      this.downSince = null
+      this.#failure = 'upstreamDown'
+      this.log.event('info', 'upstream_up', { endpoint: this.name, version: outcome.info.version })
+      this.onUp()
+    }
+    connection.markReady()
+    this.#openWanted()
+  }
+
+  #rejected(connection: UpstreamConnection, failure: HandshakeFailure): void {
+    const { lane } = this.members.get(connection)!
+    if (failure.code === 'dbOutOfRange') {
+      // Redis is well; only this lane's database does not exist.
+      lane.failure = failure.code
+      lane.waiting.refuseAll(failure.code)
+      lane.leaseWaiting.refuseAll(failure.code)
+      connection.close('discarded', failure.text)
+      return
+    }
+    this.#failure = failure.code
+    connection.close('handshake', failure.text)
+  }
+
+  #mayDial(): boolean {
+    if (this.#stopped || this.#retry !== null) return false
+    // While it is down one attempt at a time tells enough.
+    return this.downSince === null || ![...this.lanes.values()].some((lane) => lane.opening + lane.openingLeases > 0)
+  }
+
+  #dial(lane: Lane, pinned: boolean): void {
+    const connection = new UpstreamConnection(
+      { address: this.address, keepAlive: this.settings.upstream.keepAlive },
+      this.context,
+      this,
+    )
+    this.members.set(connection, { lane, pinned, ready: false, clientId: 0 })
+  }
+
+  #dialFailed(detail: string): void {
+    const now = this.context.clock.tick()
+    this.downSince ??= now
+    if (this.#retry !== null) return
+    const delay = this.#backoff.next()
+    this.log.event('warn', 'upstream_down', { endpoint: this.name, error: detail, retryInMs: Math.round(delay) })
+    this.#retry = setTimeout(() => {
+      this.#retry = null
+      this.ensureMinimum()
+      this.#openWanted()
+    }, delay)
+  }
+
+  /** Opens connections for those who wait. */
+  #openWanted(): void {
+    for (const lane of this.lanes.values()) {
+      if (lane.waiting.length > 0) this.openShared(lane)
+      if (lane.leaseWaiting.length > lane.openingLeases) this.#openLease(lane)
+    }
+    this.ensureMinimum()
+  }
+
+  #openLease(lane: Lane): void {
+    const { max } = this.settings.pool.leases
+    if (!this.#mayDial()) return
+    // As above: closing an idle lease may have served this lane already.
+    if (this.#leaseCount >= max) this.#closeIdleLease()
+    if (this.#leaseCount >= max || lane.openingLeases >= lane.leaseWaiting.length) return
+    this.#leaseCount++
+    lane.openingLeases++
+    this.#dial(lane, true)
+  }
+
+  #closeIdleLease(): void {
+    for (const lane of this.lanes.values()) {
+      const idle = lane.idleLeases[0]
+      if (idle === undefined) continue
+      idle.close('room', '')
+      return
+    }
+  }
+
+  #grantLease(lane: Lane, connection: UpstreamConnection): void {
+    const waiter = lane.leaseWaiting.shift()
+    if (waiter === undefined) lane.idleLeases.push(connection)
+    else waiter.granted(connection)
+    this.#serveOtherLanes()
+  }
+
+  /** A lease that idles in one lane is in the way of somebody who waits in another. */
+  #serveOtherLanes(): void {
+    for (const lane of this.lanes.values()) if (lane.leaseWaiting.length > lane.openingLeases) this.#openLease(lane)
+  }
+
+  #wakeAll(lane: Lane): void {
+    for (let waiter = lane.waiting.shift(); waiter !== undefined; waiter = lane.waiting.shift()) waiter.granted(null)
+  }
+
+  /** Ends a connection of another lane so that this one gets a place: an idle one if there is, else of the richest lane. */
+  #makeRoom(lane: Lane): void {
+    let richest: Lane | null = null
+    for (const other of this.lanes.values()) {
+      if (other === lane || other.shared.length === 0) continue
+      const idle = other.shared.find(
+        (connection) => connection.state.current === 'ready' && connection.inflight.length === 0,
+      )
+      if (idle !== undefined) {
+        idle.close('room', '')
+        return
+      }
+      if (richest === null || other.shared.length > richest.shared.length) richest = other
+    }
+    // One that drains already will make room soon.
+    if (richest !== null && lane.shared.length === 0 && !this.#someoneDrains()) richest.shared.at(-1)!.drain('room')
+  }
+
+  #someoneDrains(): boolean {
+    for (const connection of this.members.keys()) if (connection.state.current === 'draining') return true
+    return false
+  }
+}
+
+function remove<T>(list: T[], item: T): void {
+  const index = list.indexOf(item)
+  if (index !== -1) list.splice(index, 1)
+}

@@ -1,0 +1,137 @@
+import type { ErrorCode } from '../errors.js'
+import { decode, type Value } from '../resp/decode.js'
+import { command, type Protocol } from '../resp/encode.js'
+import type { UpstreamConnection } from './connection.js'
+import type { Pending } from './pending.js'
+
+/** Who we are and what we want of a fresh connection. */
+export interface Identity {
+  protocol: Protocol
+  database: number
+  username: string | null
+  password: string | null
+  /** For CLIENT SETNAME. */
+  clientName: string
+}
+
+/** What Redis says of itself in its answer to HELLO. */
+export interface ServerInfo {
+  version: string
+  mode: string
+  role: string
+  modules: Value[]
+}
+
+export interface HandshakeOutcome {
+  info: ServerInfo
+  /** The connection's id in Redis's CLIENT LIST. */
+  clientId: number
+}
+
+export interface HandshakeFailure {
+  code: Extract<ErrorCode, 'upstreamAuth' | 'dbOutOfRange' | 'upstreamDown'>
+  /** Redis's own words. */
+  text: string
+}
+
+interface Step {
+  request: string
+  /** Called with a good answer. */
+  done?: (value: Value) => void
+  /** What an error means; null to go on without. */
+  failure: HandshakeFailure['code'] | null
+}
+
+/**
+ * Brings a fresh connection to the given identity: all commands go out in one write, the last answer decides. Commands
+ * of applications come only after that.
+ */
+export function shakeHands(
+  connection: UpstreamConnection,
+  identity: Identity,
+  now: number,
+  deadline: number,
+  onDone: (outcome: HandshakeOutcome) => void,
+  onFailure: (failure: HandshakeFailure) => void,
+): void {
+  let outcome: HandshakeOutcome | null = null
+  const steps: Step[] = [
+    { request: hello(identity), failure: 'upstreamAuth', done: (value) => (outcome = readHello(value)) },
+    { request: command('CLIENT', 'SETNAME', identity.clientName), failure: null },
+  ]
+  if (identity.database !== 0) {
+    steps.push({ request: command('SELECT', String(identity.database)), failure: 'dbOutOfRange' })
+  }
+  let left = steps.length
+  let failed = false
+  const settle = (step: Step, value: Value) => {
+    left--
+    if (failed) return
+    if (value instanceof Error && step.failure !== null) {
+      failed = true
+      onFailure({ code: failureCode(step.failure, value.message), text: value.message })
+      return
+    }
+    step.done?.(value)
+    if (left === 0 && outcome !== null) onDone(outcome)
+  }
+  for (const step of steps)
+    connection.sendText(new StepReply(now, deadline, (value) => settle(step, value)), step.request)
+}
+
+/** Words with which a server that is alive says that it cannot serve yet: no fault of the login. */
+const NOT_YET = /^(LOADING|MASTERDOWN|BUSY|ERR max number of clients)/
+
+function failureCode(code: HandshakeFailure['code'], text: string): HandshakeFailure['code'] {
+  return NOT_YET.test(text) ? 'upstreamDown' : code
+}
+
+function hello({ protocol, username, password }: Identity): string {
+  const login = password === null ? [] : ['AUTH', latin1(username ?? 'default'), latin1(password)]
+  return command('HELLO', String(protocol), ...login)
+}
+
+/** UTF-8 bytes as one character a byte, which is how request texts are kept. */
+const latin1 = (text: string): string => Buffer.from(text, 'utf8').toString('latin1')
+
+function readHello(value: Value): HandshakeOutcome {
+  const pairs = new Map<Value, Value>()
+  if (Array.isArray(value)) for (let i = 0; i + 1 < value.length; i += 2) pairs.set(value[i]!, value[i + 1]!)
+  const text = (name: string, otherwise: string): string => {
+    const found = pairs.get(name)
+    return typeof found === 'string' ? found : otherwise
+  }
+  const modules = pairs.get('modules')
+  return {
+    info: {
+      version: text('version', 'unknown'),
+      mode: text('mode', 'standalone'),
+      role: text('role', 'master'),
+      modules: Array.isArray(modules) ? modules : [],
+    },
+    clientId: Number(pairs.get('id') ?? 0),
+  }
+}
+
+/** Takes the answer to one of respool's own commands. */
+export class StepReply implements Pending {
+  lost = false
+  readonly #parts: Buffer[] = []
+
+  constructor(
+    readonly since: number,
+    readonly deadline: number,
+    readonly onValue: (value: Value) => void,
+    readonly onLost: () => void = () => {},
+  ) {}
+
+  reply(buf: Buffer, start: number, end: number, last: boolean): void {
+    this.#parts.push(Buffer.copyBytesFrom(buf, start, end - start))
+    if (last) this.onValue(decode(Buffer.concat(this.#parts), 0))
+  }
+
+  lose(): void {
+    this.lost = true
+    this.onLost()
+  }
+}

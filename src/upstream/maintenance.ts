@@ -1,0 +1,78 @@
+import { command } from '../resp/encode.js'
+import type { UpstreamConnection } from './connection.js'
+import type { Endpoint } from './endpoint.js'
+import { StepReply } from './handshake.js'
+import type { Lane } from './lane.js'
+
+/** Age in ms of its oldest unanswered command from which a shared connection is avoided by new ones. */
+const SLOW_FROM = 100
+
+const PING = command('PING')
+
+/** How often a connection was seen to have carried commands; kept here because only the sweep asks. */
+const carriedBefore = new WeakMap<UpstreamConnection, number>()
+
+/**
+ * One look at everything that has a time limit on an endpoint. Called every 50 to 100 ms, so that no command, waiter or
+ * connection needs a timer of its own; limits are therefore kept to within that much.
+ */
+export function sweep(endpoint: Endpoint, now: number): void {
+  for (const connection of [...endpoint.members.keys()]) sweepConnection(endpoint, connection, now)
+  const outage = endpoint.outage
+  for (const lane of endpoint.lanes.values()) {
+    sweepWaiters(endpoint, lane, now)
+    if (outage === null) continue
+    lane.waiting.refuseAll(outage)
+    lane.leaseWaiting.refuseAll(outage)
+  }
+  endpoint.ensureMinimum()
+}
+
+function sweepWaiters(endpoint: Endpoint, lane: Lane, now: number): void {
+  endpoint.counts.timeouts += lane.waiting.refuseExpired(now, 'holdExpired')
+  endpoint.counts.timeouts += lane.leaseWaiting.refuseExpired(
+    now,
+    endpoint.downSince === null ? 'leaseTimeout' : 'holdExpired',
+  )
+}
+
+function sweepConnection(endpoint: Endpoint, connection: UpstreamConnection, now: number): void {
+  const { upstream, pool } = endpoint.settings
+  switch (connection.state.current) {
+    case 'connecting':
+    case 'handshaking':
+      if (now - connection.openedAt > upstream.connectTimeout) connection.close('dial', 'timed out')
+      return
+    case 'draining':
+      connection.expire(now)
+      return
+    case 'closed':
+      return
+    case 'ready':
+      break
+  }
+  if (connection.carried !== carriedBefore.get(connection)) {
+    carriedBefore.set(connection, connection.carried)
+    connection.lastUsed = now
+  }
+  connection.expire(now)
+  if (connection.inflight.length > 0) {
+    const since = connection.inflight.peek()!.since
+    connection.slow = now - since > SLOW_FROM
+    return
+  }
+  if (!endpoint.isFree(connection)) return
+  if (now >= connection.retireAt) connection.drain('lifetime')
+  else if (isIdle(endpoint, connection, now)) connection.drain('idle')
+  else if (now - connection.lastHeard > pool.healthCheckInterval && pool.healthCheckInterval > 0) {
+    connection.sendText(new StepReply(now, now + upstream.commandTimeout, () => {}), PING)
+  }
+}
+
+/** Idle for too long, and not one of those that are kept open ahead of need. */
+function isIdle(endpoint: Endpoint, connection: UpstreamConnection, now: number): boolean {
+  const { idleTimeout, min } = endpoint.settings.pool
+  if (idleTimeout === 0 || now - connection.lastUsed <= idleTimeout) return false
+  const home = endpoint.home.shared
+  return !home.includes(connection) || home.length > min
+}

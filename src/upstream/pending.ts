@@ -1,0 +1,27 @@
+import type { ErrorCode } from '../errors.js'
+
+/** How a connection can lose a command: not a byte of it was written, or its answer did not come. */
+export type Loss = Extract<ErrorCode, 'notSent' | 'outcomeUnknown' | 'timedOut'>
+
+/** What an upstream connection knows of a command that it carries. */
+export interface Pending {
+  /** When it came, ms on the monotonic clock. */
+  readonly since: number
+  /** When the answer must have begun, ms on the monotonic clock; Infinity for never. */
+  readonly deadline: number
+  /** True once `lose` was called: the answer, should it come, belongs to nobody. */
+  readonly lost: boolean
+  /**
+   * A range of the answer. Small answers come in one call with `last` set; large ones in several. The bytes are the
+   * connection's read buffer: good only during the call.
+   */
+  reply(buf: Buffer, start: number, end: number, last: boolean): void
+  /** There will be no answer, or none that may still be used. */
+  lose(loss: Loss): void
+}
+
+/** Takes every byte that comes on a connection which serves one session alone, framed or not. */
+export interface Relay {
+  bytes(buf: Buffer, start: number, end: number): void
+  lost(): void
+}
