@@ -18,6 +18,8 @@ export interface Contender {
   readonly pid: number | undefined
   /** What it is and how it is set, for the head of the report. */
   readonly about: string
+  /** Whether the process is known to have ended. */
+  ended(): boolean
   /** The proxy's log so far. */
   log(): string
 }
@@ -66,7 +68,7 @@ function startersOf(options: Options, redis: RedisServer): Map<string, Starter> 
 
 function direct(redis: RedisServer): Contender {
   const about = versionOf('redis-server', '--version')
-  return { name: DIRECT, host: redis.host, port: redis.port, pid: undefined, about, log: () => '' }
+  return { name: DIRECT, host: redis.host, port: redis.port, pid: undefined, about, ended: () => false, log: () => '' }
 }
 
 async function startRespool(entry: Entry, node: string, redis: RedisServer): Promise<Contender | string> {
@@ -121,12 +123,12 @@ async function startHaproxy(redis: RedisServer): Promise<Contender | string> {
 async function launch(name: string, command: string, args: string[], port: number, about: string): Promise<Contender> {
   const child = new Child(command, args)
   await child.ready(() => answersGet(port), `${name} on port ${port} answers GET`)
-  return { name, host: '127.0.0.1', port, pid: child.pid, about, log: () => child.output() }
+  return { name, host: '127.0.0.1', port, pid: child.pid, about, ended: () => !child.alive, log: () => child.output() }
 }
 
 function joinPeer(peer: Peer): Contender {
   readCpu(peer.pid)
-  return { ...peer, about: `running proxy, process ${peer.pid}`, log: () => '' }
+  return { ...peer, about: `running proxy, process ${peer.pid}`, ended: () => false, log: () => '' }
 }
 
 export async function answersGet(port: number): Promise<boolean> {

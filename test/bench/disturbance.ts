@@ -1,5 +1,9 @@
 import { readFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { parseTicks } from './cpu.ts'
+
+/** Share of foreign CPU time up to which a sample counts as undisturbed. */
+export const QUIET = 0.03
 
 /** Clock ticks since the machine started. */
 export interface MachineReading {
@@ -31,3 +35,16 @@ export function foreignShare(before: MachineReading, after: MachineReading, meas
   const foreign = after.busy - before.busy - (after.own - before.own) - measured
   return Math.max(0, foreign) / Math.max(1, after.total - before.total)
 }
+
+/** Waits for a moment in which other programs hardly work, for that long at most. */
+export async function waitForQuiet(limitMs: number): Promise<void> {
+  const deadline = performance.now() + limitMs
+  let share = 1
+  while (share > QUIET && performance.now() < deadline) {
+    const before = readMachine()
+    await sleep(GLANCE_MS)
+    share = foreignShare(before, readMachine(), 0)
+  }
+}
+
+const GLANCE_MS = 300

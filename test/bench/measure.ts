@@ -3,8 +3,11 @@ import type { RedisServer } from '../helpers/redis.ts'
 import { RawClient } from '../helpers/raw.ts'
 import type { Contender } from './contenders.ts'
 import { cpuBetween, readCpu } from './cpu.ts'
-import { foreignShare, readMachine } from './disturbance.ts'
+import { foreignShare, QUIET, readMachine, waitForQuiet } from './disturbance.ts'
 import { runLoad, type Load } from './load.ts'
+
+/** What is measured of a contender. */
+export type Target = Pick<Contender, 'host' | 'port' | 'pid'>
 
 /** One measurement. CPU is in microseconds per command. */
 export interface Sample {
@@ -20,27 +23,43 @@ export interface Sample {
   readonly foreign: number
 }
 
-/** Measures again while other programs disturb, and gives the least disturbed sample. */
-export async function measureQuietly(contender: Contender, redis: RedisServer, load: Load, cpus?: string) {
-  let best = await measure(contender, redis, load, cpus)
-  for (let attempt = 1; attempt < ATTEMPTS && best.foreign > QUIET; attempt++) {
-    const next = await measure(contender, redis, load, cpus)
+/**
+ * Measures again, at a quieter moment, when other programs disturbed; gives the least disturbed sample.
+ * Waiting and measuring anew use up patience, and without patience one sample is enough.
+ */
+export async function measureQuietly(
+  target: Target,
+  redis: RedisServer,
+  load: Load,
+  patience: Patience,
+  cpus?: string,
+): Promise<Sample> {
+  let best = await measure(target, redis, load, cpus)
+  for (let attempt = 1; attempt < ATTEMPTS && best.foreign > QUIET && patience.left > 0; attempt++) {
+    const started = performance.now()
+    await waitForQuiet(Math.min(patience.left, LONGEST_WAIT_MS))
+    const next = await measure(target, redis, load, cpus)
     if (next.foreign < best.foreign) best = next
+    patience.left -= performance.now() - started
   }
   return best
 }
 
-const ATTEMPTS = 3
-/** Share of foreign CPU time up to which a sample counts as undisturbed. */
-export const QUIET = 0.03
+/** Milliseconds left for waiting, in the whole run. */
+export interface Patience {
+  left: number
+}
 
-/** Puts one load on one contender. Fails when commands do not get to this Redis: then it measured something else. */
-export async function measure(contender: Contender, redis: RedisServer, load: Load, cpus?: string): Promise<Sample> {
+const ATTEMPTS = 3
+const LONGEST_WAIT_MS = 10_000
+
+/** Puts one load on one target. Fails when commands do not get to this Redis: then it measured something else. */
+export async function measure(target: Target, redis: RedisServer, load: Load, cpus?: string): Promise<Sample> {
   const arrivedBefore = await commandsProcessed(redis.port)
-  const pids = contender.pid === undefined ? [redis.pid] : [redis.pid, contender.pid]
+  const pids = target.pid === undefined ? [redis.pid] : [redis.pid, target.pid]
   const machineBefore = readMachine()
   const before = pids.map(readCpu)
-  const result = await runLoad(contender.host, contender.port, load, cpus)
+  const result = await runLoad(target.host, target.port, load, cpus)
   // The generator is gone, its connections are not yet.
   await sleep(SETTLE_MS)
   const after = pids.map(readCpu)

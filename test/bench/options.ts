@@ -48,6 +48,8 @@ export interface Options {
   readonly node: string
   readonly redisPort: number | undefined
   readonly pinning: Pinning | undefined
+  /** Seconds, in the whole run, to wait for quiet and measure again when other programs disturbed a measurement. */
+  readonly patience: number
   /** No further measurement starts after this many seconds. */
   readonly limit: number
   readonly json: string | undefined
@@ -73,6 +75,7 @@ const FLAGS = {
   node: { type: 'string' },
   'redis-port': { type: 'string' },
   pin: { type: 'string' },
+  patience: { type: 'string' },
   limit: { type: 'string' },
   json: { type: 'string' },
   markdown: { type: 'boolean' },
@@ -95,6 +98,7 @@ export const USAGE = `Compares respool with other proxies and with a direct conn
   --peer NAME=HOST:PORT:PID     another running proxy, in front of the Redis at --redis-port; repeatable
   --redis-port N        port of the Redis that is started here (default: a free one)
   --pin PROXY/REDIS/LOAD        CPU lists for taskset, such as 0/1/0-1, or "off"
+  --patience S          time to spend in all on measuring again what other programs disturbed (default 120)
   --limit S             start no measurement after S seconds (default 1800)
   --json FILE           write every sample to FILE
   --markdown            print tables for a README
@@ -102,8 +106,13 @@ export const USAGE = `Compares respool with other proxies and with a direct conn
 Ratios are of medians. Latency is that of a whole pipeline, as redis-benchmark counts it. CPU is what the kernel's
 scheduler charged to the process, opening and closing the connections included.`
 
-const FULL = { cells: '1x1,1x16,1x100,50x1,50x16,50x100,500x1,500x16,500x100', rounds: '5', seconds: '1' }
-const QUICK = { cells: '50x1,50x16,50x100', rounds: '3', seconds: '0.5' }
+const FULL = {
+  cells: '1x1,1x16,1x100,50x1,50x16,50x100,500x1,500x16,500x100',
+  rounds: '5',
+  seconds: '1',
+  patience: '120',
+}
+const QUICK = { cells: '50x1,50x16,50x100', rounds: '3', seconds: '0.5', patience: '10' }
 
 /** Options, or undefined when help was asked for. Throws UsageError. */
 export function parseOptions(args: string[]): Options | undefined {
@@ -124,6 +133,7 @@ export function parseOptions(args: string[]): Options | undefined {
     node: flags.node ?? process.execPath,
     redisPort: flags['redis-port'] === undefined ? undefined : wholeNumber('--redis-port', flags['redis-port']),
     pinning: parsePinning(flags.pin ?? 'off'),
+    patience: flags.patience === '0' ? 0 : positive('--patience', flags.patience ?? size.patience),
     limit: positive('--limit', flags.limit ?? '1800'),
     json: flags.json,
     markdown: flags.markdown ?? false,

@@ -53,7 +53,7 @@ async function profile(): Promise<void> {
   const child = new Child(flags.node, [...profiler, ...proxy])
   await child.ready(() => answersGet(port), `respool on port ${port} answers GET`)
 
-  const contender = { name: 'respool', host: '127.0.0.1', port, pid: child.pid, about: '', log: () => child.output() }
+  const contender = { host: '127.0.0.1', port, pid: child.pid }
   const load = { ...cell, operation, keyspace: KEYSPACE, valueBytes: VALUE_BYTES }
   const first = await measure(contender, redis, { ...load, requests: requestsFor(1, 20_000, cell) })
   const requests = requestsFor(Number(flags.seconds), first.throughput, cell)

@@ -1,5 +1,6 @@
 import { DIRECT, REFERENCE } from './contenders.ts'
-import { QUIET, type Sample } from './measure.ts'
+import { QUIET } from './disturbance.ts'
+import type { Sample } from './measure.ts'
 import type { Series } from './rounds.ts'
 import { median, ratio, spread } from './statistics.ts'
 

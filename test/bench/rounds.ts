@@ -28,6 +28,7 @@ export async function runRounds(
 ): Promise<Series[]> {
   const started = performance.now()
   const expired = () => performance.now() - started > options.limit * 1000
+  const patience = { left: options.patience * 1000 }
   const groups = groupsOf(contenders, options)
   const each = async (round: number, run: (contender: Contender, series: Series) => Promise<void>) => {
     for (const [at, group] of groups.entries()) {
@@ -44,7 +45,8 @@ export async function runRounds(
   for (let round = 1; round <= options.rounds; round++) {
     say(`round ${round} of ${options.rounds}`)
     await each(round, async (contender, series) => {
-      series.samples.push(await measureQuietly(contender, redis, loadOf(series, options), options.pinning?.load))
+      const load = loadOf(series, options)
+      series.samples.push(await measureQuietly(contender, redis, load, patience, options.pinning?.load))
     })
   }
   return groups.flat()
@@ -58,7 +60,7 @@ async function attempt(
   try {
     await run(contender, series)
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error)
+    const why = contender.ended() ? 'its process has ended' : error instanceof Error ? error.message : String(error)
     series.failure = [why, contender.log().trim().split('\n').slice(-5).join('\n')].join('\n').trim()
   }
 }
