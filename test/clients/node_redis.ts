@@ -186,8 +186,8 @@ const scenarios: Scenarios<Client> = {
       ['1-1', { n: '1', m: 'x' }],
       ['2-1', { n: '2' }],
     ]
-    equal((await client.xRange(k, '-', '2')).map(messageOf), both)
-    equal((await client.xRevRange(k, '2-1', '-', { COUNT: 1 })).map(messageOf), [both[1]])
+    equal(((await client.xRange(k, '-', '2')) ?? []).map(messageOf), both)
+    equal(((await client.xRevRange(k, '2-1', '-', { COUNT: 1 })) ?? []).map(messageOf), [both[1]])
     equal(messagesOf(await client.xRead({ key: k, id: '1-1' }, { COUNT: 1 })), { [k]: [both[1]] })
     equal(await client.xDel(k, '1-1'), 1)
     equal(await client.xTrim(k, 'MAXLEN', 1), 1)

@@ -1,0 +1,154 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { after, before, describe, it } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { startRedis, type RedisServer } from '../helpers/redis.ts'
+import { startRespool, type Respool } from '../helpers/respool.ts'
+import { goProgram, pythonWith } from '../helpers/toolchain.ts'
+
+// Stock client libraries, told only a host and a port, do everyday work: first with Redis itself (what fails there is a
+// fault of the program), then through respool.
+
+const SCENARIOS = [
+  'connect and ping',
+  'strings',
+  'counters',
+  'binary and empty values',
+  'value of 1 MB',
+  'expiry',
+  'hashes',
+  'lists',
+  'sets',
+  'sorted sets',
+  'streams',
+  'stream consumer groups',
+  'blocking stream read',
+  'bitmaps',
+  'geo',
+  'scan loops',
+  'scripts',
+  'pipeline of 2000 commands',
+  'error inside a pipeline',
+  'transaction',
+  'transaction refused',
+  'watch conflict',
+  'watch success',
+  'blocking pop woken by a push',
+  'blocking pop timing out',
+  'pub/sub channels',
+  'pub/sub patterns',
+  'databases',
+  'wrong type error',
+  'missing keys',
+  'server info',
+  'client names',
+  'client list and id',
+  'many connections at once',
+  'quit and close',
+]
+
+type Protocol = 'default' | '2' | '3'
+
+interface Program {
+  client: string
+  protocols: Protocol[]
+  /** Installs what is missing; gives the command that takes HOST PORT PROTOCOL and then `extra`. */
+  prepare: () => Promise<string[]>
+  extra?: string[]
+}
+
+const file = (path: string) => fileURLToPath(new URL(`../clients/${path}`, import.meta.url))
+const python = (version: string) => async () => [await pythonWith('redis', version), file('redis_py.py')]
+const node = (path: string) => () => Promise.resolve([process.execPath, '--import', 'tsx', file(path)])
+const go = async () => [await goProgram(file('go'))]
+
+const PROGRAMS: Program[] = [
+  { client: 'redis-py 8.1.0', protocols: ['default', '2'], prepare: python('8.1.0') },
+  { client: 'redis-py 5.2.1', protocols: ['default', '3'], prepare: python('5.2.1') },
+  { client: 'ioredis 6', protocols: ['default', '2'], prepare: node('ioredis.ts'), extra: ['ioredis'] },
+  { client: 'ioredis 5', protocols: ['default'], prepare: node('ioredis.ts'), extra: ['ioredis5'] },
+  { client: 'node-redis 6', protocols: ['default', '2'], prepare: node('node_redis.ts') },
+  { client: 'go-redis 9', protocols: ['default', '2'], prepare: go },
+]
+
+interface Result {
+  name: string
+  ok: boolean
+  detail: string
+}
+
+interface Run {
+  exitCode: number | null
+  results: Result[]
+  /** What the program said besides its results. */
+  stderr: string
+}
+
+describe('unmodified clients', () => {
+  let redis: RedisServer
+  let respool: Respool
+
+  before(async () => {
+    redis = await startRedis()
+    respool = await startRespool({ upstream: redis.url })
+  })
+
+  after(() => redis.stop())
+
+  for (const program of PROGRAMS) {
+    for (const protocol of program.protocols) {
+      describe(`${program.client}, ${protocol === 'default' ? 'default protocol' : `RESP${protocol}`}`, () => {
+        let proxied: Run
+
+        before(async () => {
+          const command = await program.prepare()
+          const direct = await play(command, redis.port, protocol, program.extra)
+          assert.deepEqual(
+            direct.results.filter(({ ok }) => !ok),
+            [],
+            'fails with Redis itself: the program is wrong',
+          )
+          assert.deepEqual(namesOf(direct), SCENARIOS, `plays other scenarios than expected\n${direct.stderr}`)
+          proxied = await play(command, respool.port, protocol, program.extra)
+        })
+
+        for (const name of SCENARIOS) {
+          it(name, () => {
+            const result = proxied.results.find((candidate) => candidate.name === name)
+            assert.ok(result, `not reached; exit code ${proxied.exitCode}\n${proxied.stderr}`)
+            assert.ok(result.ok, result.detail)
+          })
+        }
+
+        it('ends by itself with exit code 0', () => assert.equal(proxied.exitCode, 0, proxied.stderr))
+      })
+    }
+  }
+
+  it('leaves a proxy that stops cleanly', async () => {
+    assert.equal(await respool.stop(), 0, respool.output())
+  })
+})
+
+const namesOf = ({ results }: Run) => results.map(({ name }) => name)
+
+/** Plays a client program against a port on 127.0.0.1; one that does not end within two minutes is killed. */
+function play(command: string[], port: number, protocol: Protocol, extra: string[] = []): Promise<Run> {
+  const [executable = '', ...args] = command
+  const child = spawn(executable, [...args, '127.0.0.1', String(port), protocol, ...extra], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: 120_000,
+    killSignal: 'SIGKILL',
+  })
+  let stdout = ''
+  let stderr = ''
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text))
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text))
+  return new Promise((resolve, reject) => {
+    child.once('error', reject)
+    child.once('close', (exitCode) => {
+      const lines = stdout.split('\n').filter((line) => line.startsWith('{'))
+      resolve({ exitCode, results: lines.map((line) => JSON.parse(line) as Result), stderr })
+    })
+  })
+}
