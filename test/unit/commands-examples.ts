@@ -1,3 +1,5 @@
+import type { CommandRow } from '../../src/commands/reply.ts'
+
 /**
  * At least one invocation of every command that has keys and more to it than a fixed key or a run of keys: those can be
  * made up from the arity. Words are separated by one space; `""` is an empty argument.
@@ -77,3 +79,13 @@ export const vocabulary: readonly string[] = [
   ],
   ...['GROUP', 'COPY', 'REPLACE', 'WITHSCORES', '', '0', '1', '2', '3', '-1', '99', 'k1', 'k2', 'é'],
 ]
+
+/** The command's name, a subcommand's in two words, and made-up arguments up to the arity and up to three more. */
+export function madeUp({ name, arity }: Pick<CommandRow, 'name' | 'arity'>): string[][] {
+  const start = name.split('|')
+  const rest = Math.abs(arity) - start.length
+  return (arity < 0 ? [0, 1, 2, 3] : [0]).map((more) => [
+    ...start,
+    ...Array.from({ length: rest + more }, (_, i) => `a${i + 1}`),
+  ])
+}

@@ -7,7 +7,7 @@ import { readCommandReply, type CommandRow } from '../../src/commands/reply.ts'
 import type { ArgumentReader, CommandSpec } from '../../src/commands/spec.ts'
 import { CommandTable } from '../../src/commands/table.ts'
 import { startCommandServer, type CommandServer } from '../tools/command-server.ts'
-import { examples, vocabulary } from './commands-examples.ts'
+import { examples, madeUp, vocabulary } from './commands-examples.ts'
 
 const table = new CommandTable()
 const unpacked = ['valkey-8.0', 'redis-8.0', 'valkey-9.1', 'redis-8.6']
@@ -37,16 +37,6 @@ function randomNumbers(seed: number): (below: number) => number {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0
     return Math.floor((state / 2 ** 32) * below)
   }
-}
-
-/** The command's name, a subcommand's in two words, and made-up arguments up to the arity and up to three more. */
-function madeUp({ name, arity }: CommandRow): string[][] {
-  const start = name.split('|')
-  const rest = Math.abs(arity) - start.length
-  return (arity < 0 ? [0, 1, 2, 3] : [0]).map((more) => [
-    ...start,
-    ...Array.from({ length: rest + more }, (_, i) => `a${i + 1}`),
-  ])
 }
 
 function scrambled({ name, arity }: CommandRow, random: (below: number) => number): string[] {

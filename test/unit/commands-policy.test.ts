@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
-import { describe, it } from 'node:test'
+import { after, before, describe, it } from 'node:test'
 import { blockingTimeout, blockTime } from '../../src/commands/blocking.ts'
 import { policy } from '../../src/commands/policy.ts'
 import { Flag, type Handling } from '../../src/commands/spec.ts'
 import { CommandTable } from '../../src/commands/table.ts'
+import { startCommandServer, type CommandServer } from '../tools/command-server.ts'
+import { madeUp } from './commands-examples.ts'
 
 const table = new CommandTable()
 
@@ -59,6 +61,23 @@ describe('policy', () => {
     for (let id = 0; id < table.size; id++) {
       const { name, flags, handling } = table.byId(id)
       if ((flags & Flag.blocking) !== 0) assert.match(handling, /^block/, name)
+    }
+  })
+})
+
+describe('commands that are forwarded', () => {
+  let server: CommandServer
+  before(async () => void (server = await startCommandServer('redis-server')))
+  after(() => server.stop())
+
+  it('answer once each, and leave the connection as it was for those after them', { timeout: 60_000 }, async () => {
+    const specs = namesWith('forward').flatMap((name) => table.get(name) ?? [])
+    const invocations = specs.flatMap(madeUp)
+    const follower = ['ECHO', 'still in step']
+    const replies = await server.ask(invocations.flatMap((args) => [args, follower]))
+    for (const [i, args] of invocations.entries()) {
+      assert.notEqual(replies[2 * i], 'still in step', args.join(' '))
+      assert.equal(replies[2 * i + 1], 'still in step', args.join(' '))
     }
   })
 })
