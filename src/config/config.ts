@@ -1,0 +1,64 @@
+/** Where to listen or connect. An empty `host` means every interface, IPv4 and IPv6, as `server.listen` reads it. */
+export type Address = { kind: 'tcp'; host: string; port: number } | { kind: 'unix'; path: string }
+
+/** What an upstream URL names. */
+export interface UpstreamTarget {
+  kind: 'standalone' | 'cluster' | 'sentinel'
+  /** One for standalone; start nodes of a cluster; sentinels. */
+  endpoints: Address[]
+  /** The name by which the sentinels know the primary; null for other kinds. */
+  service: string | null
+  database: number
+  tls: boolean
+  username: string | null
+  password: string | null
+}
+
+/**
+ * The effective configuration, deep-frozen: durations in milliseconds, sizes in bytes, addresses parsed, secrets read.
+ * What each key means and allows stands in schema.ts.
+ */
+export interface Config {
+  listen: { address: Address }[]
+  /** Null if switched off. */
+  admin: Address | null
+  upstream: {
+    target: UpstreamTarget
+    start: 'lazy' | 'eager'
+    clientName: string
+    connectTimeout: number
+    commandTimeout: number
+    holdTime: number
+    maxHeld: number
+    reconnect: { minDelay: number; maxDelay: number }
+    /** 0 = off */
+    keepAlive: number
+  }
+  pool: {
+    max: number
+    min: number
+    /** 0 = never */
+    idleTimeout: number
+    /** 0 = never */
+    maxLifetime: number
+    /** Fraction of `maxLifetime` by which lifetimes differ, up and down. */
+    jitter: number
+    /** 0 = off */
+    healthCheckInterval: number
+    leases: { max: number; waitTimeout: number; maxWaiters: number }
+  }
+  limits: {
+    connections: number
+    bulkBytes: number
+    arrayLength: number
+    inlineBytes: number
+    outstanding: number
+    outputBytes: number
+    bufferedBytes: number
+    stallTimeout: number
+    /** 0 = never */
+    idleTimeout: number
+  }
+  log: { level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent' }
+  workers: number
+}

@@ -1,0 +1,50 @@
+import { describeAddress, reaches } from './address.js'
+import type { Address } from './config.js'
+import type { Settings } from './schema.js'
+
+/** Something that must hold between several keys. */
+interface Constraint {
+  /** The keys concerned; the mistake is reported at the first of them that is given. */
+  paths: string[]
+  /** What is wrong and what to do; null if nothing. */
+  violation(settings: Settings): string | null
+}
+
+const ordered = (paths: [string, string], violated: (settings: Settings) => boolean): Constraint => ({
+  paths,
+  violation: (settings) =>
+    violated(settings) ? `must not be more than ${paths[1]} (lower it, or raise ${paths[1]})` : null,
+})
+
+export const CONSTRAINTS: readonly Constraint[] = [
+  ordered(['pool.min', 'pool.max'], ({ pool }) => pool.min > pool.max),
+  ordered(['upstream.reconnect.minDelay', 'upstream.reconnect.maxDelay'], ({ upstream: { reconnect } }) => {
+    return reconnect.minDelay > reconnect.maxDelay
+  }),
+  ordered(['limits.outputBytes', 'limits.bufferedBytes'], ({ limits }) => limits.outputBytes > limits.bufferedBytes),
+  { paths: ['upstream.url', 'listen'], violation: loop },
+  { paths: ['listen'], violation: sharedListener },
+  { paths: ['admin', 'listen'], violation: adminOnListener },
+]
+
+function loop({ listen, upstream }: Settings): string | null {
+  const own = listen.find(({ address }) => upstream.url?.endpoints.some((endpoint) => reaches(endpoint, address)))
+  if (own === undefined) return null
+  return `leads back to respool itself, which listens on ${describeAddress(own.address)} (give the address of Redis, or listen elsewhere)`
+}
+
+function sharedListener({ listen }: Settings): string | null {
+  const second = listen.find(({ address }, index) =>
+    listen.slice(0, index).some((other) => clash(address, other.address)),
+  )
+  return second === undefined ? null : `has ${describeAddress(second.address)} twice or within another (remove one)`
+}
+
+function adminOnListener({ admin, listen }: Settings): string | null {
+  if (admin === null || !listen.some(({ address }) => clash(admin, address))) return null
+  return `has ${describeAddress(admin)}, where applications connect (use another port)`
+}
+
+function clash(a: Address, b: Address): boolean {
+  return reaches(a, b) || reaches(b, a)
+}

@@ -1,0 +1,111 @@
+import Type from 'typebox'
+import { describeAddress, parseAddress } from './address.js'
+import type { Address, UpstreamTarget } from './config.js'
+import { Mistake } from './mistake.js'
+import { DURATION_PATTERN, formatDuration, formatSize, parseDuration, parseSize, SIZE_PATTERN } from './units.js'
+import { formatUpstreamUrl, parseUpstreamUrl } from './upstream-url.js'
+
+// The kinds of values, each a codec: decoding makes of what the file holds what the program uses, encoding the reverse
+// for display. `title` says what a value must be, both to editors and in messages; `writeOnly` marks secrets.
+
+/** Node's timers fire at once when asked for more than 2^31 - 1 ms, which is a little over 24 days. */
+const LONGEST = '576h'
+
+interface Range {
+  min?: string | number
+  max?: string | number
+  /** What 0 means, where it is allowed below `min`. */
+  zero?: string
+}
+
+export function duration(
+  byDefault: string | number,
+  description: string,
+  { min = '1ms', max = LONGEST, zero }: Range = {},
+) {
+  const title = `a duration from ${min} to ${max}${orZero(zero)}, such as 250ms, 2.5s, 5m or 1h, or a number of milliseconds`
+  const options = { default: byDefault, title, description }
+  const check = within(parseDuration(min), parseDuration(max), zero, title)
+  return Type.Codec(Type.Union([Type.String({ pattern: DURATION_PATTERN }), Type.Integer({ minimum: 0 })], options))
+    .Decode((given) => check(parseDuration(given)))
+    .Encode(formatDuration)
+}
+
+export function size(byDefault: string | number, description: string, { min = 1, max = '64gb', zero }: Range = {}) {
+  const title = `a size from ${min} to ${max}${orZero(zero)}, such as 64kb, 512mb or 1gb, or a number of bytes`
+  const options = { default: byDefault, title, description }
+  const check = within(parseSize(min), parseSize(max), zero, title)
+  return Type.Codec(Type.Union([Type.String({ pattern: SIZE_PATTERN }), Type.Integer({ minimum: 0 })], options))
+    .Decode((given) => check(parseSize(given)))
+    .Encode(formatSize)
+}
+
+export function integer(byDefault: number, description: string, range: { minimum: number; maximum: number }) {
+  const title = `a whole number from ${range.minimum} to ${range.maximum}`
+  return Type.Integer({ default: byDefault, title, description, ...range })
+}
+
+export function fraction(byDefault: number, description: string, range: { minimum: number; maximum: number }) {
+  const title = `a number from ${range.minimum} to ${range.maximum}`
+  return Type.Number({ default: byDefault, title, description, ...range })
+}
+
+export function choice<const T extends string>(byDefault: T, description: string, among: readonly T[]) {
+  return Type.Enum([...among], { default: byDefault, title: `one of ${among.join(', ')}`, description })
+}
+
+export function word(byDefault: string, description: string, maxLength: number) {
+  const title = `text of 1 to ${maxLength} printable ASCII characters without spaces`
+  return Type.String({ default: byDefault, title, description, pattern: '^[!-~]+$', maxLength })
+}
+
+const TEXT = 'text that is not empty (in quotes if it could be read as something else)'
+
+export function text(description: string) {
+  return Type.String({ title: TEXT, description, minLength: 1 })
+}
+
+/** Encoding hides it. */
+export function secret(description: string) {
+  return Type.Codec(Type.String({ title: TEXT, description, minLength: 1, writeOnly: true }))
+    .Decode((given: string): string => given)
+    .Encode(() => '***')
+}
+
+/** Not shown in messages, since a password may be in it; encoding leaves user and password out. */
+export function upstreamUrl(description: string) {
+  return Type.Codec(Type.String({ title: 'an upstream URL such as redis://HOST:PORT', description, writeOnly: true }))
+    .Decode((given): UpstreamTarget => parseUpstreamUrl(given))
+    .Encode(formatUpstreamUrl)
+}
+
+const OFF = 'off'
+const ADDRESS = 'an address: HOST:PORT, :PORT or unix:PATH'
+
+export function addressOrOff(byDefault: string, description: string) {
+  return Type.Codec(Type.String({ default: byDefault, title: `${ADDRESS}; or ${OFF}`, description }))
+    .Decode((given): Address | null => (given === OFF ? null : parseAddress(given)))
+    .Encode((address) => (address === null ? OFF : describeAddress(address)))
+}
+
+/** An address, or an object that has it under the key `address`. */
+export function listener() {
+  const entry = Type.Object({ address: Type.String({ title: ADDRESS }) }, { additionalProperties: false })
+  return Type.Codec(Type.Union([Type.String(), entry], { title: `${ADDRESS}, or one under the key address` }))
+    .Decode((given): { address: Address } => ({
+      address: parseAddress(typeof given === 'string' ? given : given.address),
+    }))
+    .Encode(({ address }) => describeAddress(address))
+}
+
+function orZero(meaning: string | undefined): string {
+  return meaning === undefined ? '' : ` (or 0: ${meaning})`
+}
+
+function within(min: number, max: number, zero: string | undefined, title: string): (value: number) => number {
+  return (value) => {
+    const allowed = (value >= min && value <= max) || (value === 0 && zero !== undefined)
+    if (!allowed) throw new Mistake(`must be ${title}`)
+    return value
+  }
+}

@@ -1,0 +1,135 @@
+import Type from 'typebox'
+import {
+  addressOrOff,
+  choice,
+  duration,
+  fraction,
+  integer,
+  listener,
+  secret,
+  size,
+  text,
+  upstreamUrl,
+  word,
+} from './kinds.js'
+
+// The one description of the configuration file: from it come its type, the defaults, the names of environment variables,
+// the checks and the JSON Schema. Keys without a default may be left out.
+
+const MILLION = 1_000_000
+
+function section<const T extends Record<string, Type.TSchema>>(description: string, keys: T) {
+  return Type.Object(keys, { additionalProperties: false, description })
+}
+
+const upstream = section('The Redis that commands are sent to.', {
+  url: Type.Optional(
+    upstreamUrl(
+      'redis://[USER[:PASSWORD]@]HOST[:PORT][/DB], redis+unix:///PATH[?db=N], redis+cluster://HOST:PORT,HOST:PORT or ' +
+        'redis+sentinel://HOST:PORT,HOST:PORT/SERVICE[/DB]; rediss instead of redis for TLS. Must be given somewhere.',
+    ),
+  ),
+  username: Type.Optional(text('User to log in as, unless the URL has one.')),
+  password: Type.Optional(secret('Password to log in with, unless the URL has one.')),
+  passwordFile: Type.Optional(text('File that holds the password, instead of the password itself.')),
+  start: choice('lazy', 'When to connect: with the first command (lazy) or at the start (eager).', ['lazy', 'eager']),
+  clientName: word('respool', 'Upstream connections are named <clientName>:<hostname> in CLIENT LIST.', 64),
+  connectTimeout: duration('2s', 'Time to connect and log in.'),
+  commandTimeout: duration('2500ms', 'Time for Redis to answer a command.'),
+  holdTime: duration('1s', 'How long commands wait for a Redis that has just been lost, before they fail at once.', {
+    zero: 'not at all',
+  }),
+  maxHeld: integer(1000, 'How many commands may wait for a connection.', { minimum: 0, maximum: MILLION }),
+  reconnect: section('Delays between attempts to reconnect; they double, and are jittered.', {
+    minDelay: duration('50ms', 'The first delay.'),
+    maxDelay: duration('800ms', 'The longest delay.'),
+  }),
+  keepAlive: duration('30s', 'Silence after which TCP probes a connection.', { min: '1s', zero: 'off' }),
+})
+
+const pool = section('Connections to each upstream endpoint.', {
+  max: integer(8, 'Shared connections per endpoint, never more.', { minimum: 1, maximum: 10_000 }),
+  min: integer(1, 'Shared connections opened ahead of need.', { minimum: 0, maximum: 10_000 }),
+  idleTimeout: duration('5m', 'A connection unused for so long is closed.', { zero: 'never' }),
+  maxLifetime: duration('30m', 'A connection so old is replaced.', { zero: 'never' }),
+  // With more, some connections would live for next to no time.
+  jitter: fraction(0.1, 'Fraction by which lifetimes differ, so that not all end at once.', {
+    minimum: 0,
+    maximum: 0.9,
+  }),
+  healthCheckInterval: duration('30s', 'Silence after which a connection is tested with PING.', { zero: 'off' }),
+  leases: section('Connections that one application connection has to itself, as for WATCH or BLPOP.', {
+    max: integer(64, 'Per endpoint, never more, besides the shared ones.', { minimum: 1, maximum: 100_000 }),
+    waitTimeout: duration('4s', 'How long to wait for one.'),
+    maxWaiters: integer(1000, 'How many may wait for one.', { minimum: 0, maximum: MILLION }),
+  }),
+})
+
+const limits = section('What applications may use.', {
+  connections: integer(20_000, 'Application connections per process.', { minimum: 1, maximum: MILLION }),
+  bulkBytes: size('512mb', 'Longest argument of a command.'),
+  arrayLength: integer(1_048_576, 'Most arguments of a command.', { minimum: 1, maximum: 2 ** 31 - 1 }),
+  inlineBytes: size('64kb', 'Longest inline command.', { max: '64mb' }),
+  outstanding: integer(4096, 'Commands in flight per application connection before reading from it stops.', {
+    minimum: 1,
+    maximum: MILLION,
+  }),
+  outputBytes: size('1mb', 'Unread replies per application connection before reading from it stops.'),
+  bufferedBytes: size('256mb', 'Buffered replies over all application connections.'),
+  stallTimeout: duration(
+    '30s',
+    'An application that begins a command or is sent a reply must make progress within this time.',
+  ),
+  idleTimeout: duration(0, 'An application connection idle for so long is closed.', { zero: 'never' }),
+})
+
+export const schema = section('Configuration of respool.', {
+  listen: Type.Array(listener(), {
+    default: ['127.0.0.1:6379'],
+    minItems: 1,
+    title: 'a list of at least one address',
+    description: 'Where applications connect: HOST:PORT, :PORT for every interface, or unix:PATH.',
+  }),
+  admin: addressOrOff('127.0.0.1:9121', 'Where metrics and the admin API are served; off for nowhere.'),
+  upstream,
+  pool,
+  limits,
+  log: section('The log on standard output.', {
+    level: choice('info', 'Least important events that are written.', [
+      'trace',
+      'debug',
+      'info',
+      'warn',
+      'error',
+      'fatal',
+      'silent',
+    ]),
+  }),
+  workers: integer(1, 'Processes that share the work.', { minimum: 1, maximum: 256 }),
+})
+
+/** What the file's keys decode to, with defaults filled in. */
+export type Settings = Type.StaticDecode<typeof schema>
+
+/** JSON Schema of the file, for editors. Nothing is required in it, since the environment or flags may give the rest. */
+export function jsonSchema(): object {
+  const file = JSON.parse(JSON.stringify(schema)) as Record<string, unknown>
+  return {
+    $schema: 'https://json-schema.org/draft/2020-12/schema',
+    title: 'respool.yaml',
+    ...withoutRequired(file, ''),
+  }
+}
+
+function withoutRequired(node: Record<string, unknown>, parent: string): Record<string, unknown> {
+  // An entry of the listen list is the one object whose key has no default.
+  const dropped = parent === 'anyOf' ? '' : 'required'
+  const kept = Object.entries(node).filter(([name]) => name !== dropped)
+  return Object.fromEntries(kept.map(([name, value]) => [name, deeper(value, name)]))
+}
+
+function deeper(value: unknown, name: string): unknown {
+  if (Array.isArray(value)) return value.map((item: unknown) => deeper(item, name))
+  if (typeof value !== 'object' || value === null) return value
+  return withoutRequired(value as Record<string, unknown>, name)
+}
