@@ -16,17 +16,17 @@ function main(): void {
   const loaded = load({ argv: process.argv.slice(2), env: process.env, readFile: (path) => readFileSync(path, 'utf8') })
   switch (loaded.ok) {
     case 'help':
-      process.stdout.write(usage)
+      process.stdout.write(usage())
       process.exit(EXIT.clean)
-    // eslint-disable-next-line no-fallthrough -- process.exit does not return
+
     case 'version':
       process.stdout.write(`${version()}\n`)
       process.exit(EXIT.clean)
-    // eslint-disable-next-line no-fallthrough -- process.exit does not return
+
     case false:
       process.stderr.write(`${describeProblems(loaded.errors)}\n`)
       process.exit(EXIT.usage)
-    // eslint-disable-next-line no-fallthrough -- process.exit does not return
+
     case true:
       if (loaded.check) {
         process.stdout.write(printable(loaded.config))

@@ -55,7 +55,7 @@ export class Proxy {
     const replies = new ReadBuffer()
     const upstream = { reads: replies, requests: requests.gather, turns, recorder: this.recorder, clock: this.#clock }
     const { target, clientName, commandTimeout } = config.upstream
-    this.#endpoint = new Endpoint(target.endpoints[0]!, config, upstream, log, `${clientName}:${hostname()}`)
+    this.#endpoint = new Endpoint(target.endpoints[0], config, upstream, log, `${clientName}:${hostname()}`)
     this.#control = new ControlClient(this.#endpoint)
     this.#dispatch = {
       table: this.table,
@@ -181,6 +181,6 @@ export class Proxy {
 
   async #askCommands(names: string[]): Promise<unknown[]> {
     const rows = await this.#control.call('COMMAND', 'INFO', ...names)
-    return Array.isArray(rows) ? rows.filter((row) => row !== null) : []
+    return Array.isArray(rows) ? (rows as unknown[]).filter((row) => row !== null) : []
   }
 }

@@ -26,7 +26,7 @@ export function adopt(accepted: Socket, reads: ReadBuffer, onRead: (size: number
     },
   }
   const options = { handle, onread, allowHalfOpen: true }
-  const socket = new Socket(options as object)
+  const socket = new Socket(options)
   socket.resume()
   return socket
 }

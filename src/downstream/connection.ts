@@ -227,7 +227,8 @@ export class DownstreamConnection implements Downstream, TurnTask {
       case Scan.bad:
         this.#refuse(this.#scanner.error)
         return true
-      default: // an array of nothing, which is not answered
+      case Scan.empty: // which Redis does not answer
+      case Scan.more:
         return true
     }
   }
@@ -235,7 +236,7 @@ export class DownstreamConnection implements Downstream, TurnTask {
   /** Takes in a command that did not come as a canonical frame. */
   #takeArguments(args: readonly string[]): boolean {
     const text = command(...args)
-    const name = args[0]!
+    const name = args[0]
     return this.#dispatch(
       Buffer.from(text, 'latin1'),
       0,

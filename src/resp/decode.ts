@@ -18,7 +18,7 @@ const AGGREGATES = '*~>%|'
 const BULKS = '$=!'
 
 function decodeAt(buf: Buffer, start: number): Decoded {
-  const type = String.fromCharCode(buf[start]!)
+  const type = String.fromCharCode(buf[start])
   if (AGGREGATES.includes(type)) return decodeAggregate(buf, start, PAIRED.includes(type) ? 2 : 1)
   if (BULKS.includes(type)) {
     const at = readHeader(buf, start + 1, buf.length)

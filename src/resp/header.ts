@@ -22,7 +22,7 @@ export function readHeader(buf: Buffer, pos: number, end: number): number {
   const first = at
   let value = 0
   while (at < end) {
-    const digit = buf[at]! - ZERO
+    const digit = buf[at] - ZERO
     if (digit < 0 || digit > 9) break
     value = value * 10 + digit
     at++

@@ -13,7 +13,7 @@ export function splitInline(line: string): string[] | null {
     while (at < line.length && !isSpace(line[at])) {
       const quote = line[at]
       if (quote !== '"' && quote !== "'") {
-        word += line[at++]!
+        word += line[at++]
         continue
       }
       const quoted = quote === '"' ? doubleQuoted(line, at + 1) : singleQuoted(line, at + 1)
@@ -37,7 +37,7 @@ const ESCAPES: Readonly<Record<string, string>> = { n: '\n', r: '\r', t: '\t', b
 function doubleQuoted(line: string, from: number): Quoted | null {
   let text = ''
   for (let at = from; at < line.length; at++) {
-    const char = line[at]!
+    const char = line[at]
     if (char === '"') return { text, end: at + 1 }
     if (char !== '\\' || at + 1 >= line.length) {
       text += char
@@ -45,12 +45,12 @@ function doubleQuoted(line: string, from: number): Quoted | null {
     }
     const hex = /^x([0-9a-fA-F]{2})/.exec(line.slice(at + 1, at + 4))
     if (hex !== null) {
-      text += String.fromCharCode(parseInt(hex[1]!, 16))
+      text += String.fromCharCode(parseInt(hex[1], 16))
       at += 3
       continue
     }
     at++
-    text += ESCAPES[line[at]!] ?? line[at]!
+    text += ESCAPES[line[at]] ?? line[at]
   }
   return null
 }
@@ -58,7 +58,7 @@ function doubleQuoted(line: string, from: number): Quoted | null {
 function singleQuoted(line: string, from: number): Quoted | null {
   let text = ''
   for (let at = from; at < line.length; at++) {
-    const char = line[at]!
+    const char = line[at]
     if (char === "'") return { text, end: at + 1 }
     if (char === '\\' && line[at + 1] === "'") {
       text += "'"

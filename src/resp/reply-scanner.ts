@@ -78,7 +78,7 @@ export class ReplyScanner {
   /** Takes in the value or the header that starts at `at`; answers the position behind it, or INCOMPLETE. */
   #scanHeader(buf: Buffer, at: number, end: number): number {
     if (at >= end) return INCOMPLETE
-    const type = buf[at]!
+    const type = buf[at]
     switch (type) {
       case PLUS:
       case MINUS:

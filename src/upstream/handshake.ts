@@ -96,7 +96,7 @@ const latin1 = (text: string): string => Buffer.from(text, 'utf8').toString('lat
 
 function readHello(value: Value): HandshakeOutcome {
   const pairs = new Map<Value, Value>()
-  if (Array.isArray(value)) for (let i = 0; i + 1 < value.length; i += 2) pairs.set(value[i]!, value[i + 1]!)
+  if (Array.isArray(value)) for (let i = 0; i + 1 < value.length; i += 2) pairs.set(value[i], value[i + 1])
   const text = (name: string, otherwise: string): string => {
     const found = pairs.get(name)
     return typeof found === 'string' ? found : otherwise
