@@ -1,4 +1,4 @@
-import { family } from './script.ts'
+import { answered, elsewhere, family } from './script.ts'
 
 export const lists = family('lists', {
   'push, pop, range': [
@@ -198,6 +198,26 @@ export const blocking = family('blocking', {
     'BRPOPLPUSH s b 0',
     'BZPOPMIN s 0',
     'XREAD BLOCK 0 STREAMS s 0',
+  ],
+  'woken by another client': [
+    answered(0, 'BLPOP q 5'),
+    elsewhere('RPUSH q a', 1, true),
+    answered(0, 'BRPOP q r 0'),
+    answered(0, 'PING'),
+    elsewhere('RPUSH r b', 2, true),
+    answered(0, 'BLMOVE q r LEFT RIGHT 5'),
+    elsewhere('RPUSH q c', 1, true),
+    answered(0, 'BZPOPMIN z 5'),
+    elsewhere('ZADD z 1 m', 1, true),
+    answered(0, 'XREAD BLOCK 5000 STREAMS s $'),
+    elsewhere('XADD s 1-0 f v', 1, true),
+    answered(0, 'BLPOP r2 5'),
+    elsewhere('RPUSH r2 d e f', 1, true),
+    'LRANGE r2 0 -1',
+    'SELECT 3',
+    answered(0, 'BLPOP q 0.05'),
+    elsewhere('RPUSH q other-database', 1, true),
+    'LLEN q',
   ],
   'in another database': ['SELECT 5', 'RPUSH l a b', 'BLPOP l 0', 'BLPOP missing 0.01', 'SELECT 0', 'BLPOP l 0.01'],
   WAIT: ['SET k v', 'WAIT 0 10', 'WAIT 0 0', 'WAIT abc 0', 'WAIT 0 -1', 'WAIT 0', 'WAIT 1 10'],
