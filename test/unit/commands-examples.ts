@@ -34,6 +34,8 @@ export const examples: readonly string[] = [
   'MIGRATE host 6379 "" 0 1000 KEYS k1 k2 k3',
   'MIGRATE host 6379 "" 0 1000 COPY AUTH2 keys KEYS Keys k1 k2',
   'MIGRATE host 6379 "" 0 1000 AUTH secret KEYS k1',
+  'MIGRATE host 6379 "" 0 1000 KEYS k1 KEYS k2',
+  'MIGRATE host 6379 k1 0 1000 KEYS k2',
   'MSETEX 2 k1 v1 k2 v2 EX 10',
   'SINTERCARD 2 k1 k2 LIMIT 1',
   'SORT k1',

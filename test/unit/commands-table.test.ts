@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { generatedRows } from '../../src/commands/generated.ts'
+import { NameIndex } from '../../src/commands/name-index.ts'
 import { Flag, resolve } from '../../src/commands/spec.ts'
 import { CommandTable } from '../../src/commands/table.ts'
 
@@ -193,5 +194,31 @@ describe('learning', () => {
       2,
     )
     assert.equal(table.get('m.short')!.soleKey, 0)
+  })
+})
+
+describe('name index', () => {
+  it('tells names apart that share a slot and differ only in zero bytes at the end', () => {
+    for (const name of ['a', 'ab', 'abc', 'abcde', 'get', 'mget', 'x'.repeat(61)]) {
+      const index = new NameIndex(1)
+      index.add(name, 7)
+      assert.equal(index.find(Buffer.from(name), 0, name.length), 7)
+      for (let zeros = 1; zeros < 8; zeros++) {
+        const longer = Buffer.from(name + '\0'.repeat(zeros))
+        assert.equal(index.find(longer, 0, longer.length), -1)
+      }
+    }
+  })
+
+  it('finds every name when it is as full as it may be', () => {
+    const index = new NameIndex(256)
+    const names = Array.from({ length: 256 }, (_, i) => `name-${i * 7919}`)
+    for (const [number, name] of names.entries()) index.add(name, number)
+    for (const [number, name] of names.entries()) assert.equal(index.find(Buffer.from(name), 0, name.length), number)
+  })
+
+  it('takes no name that is empty or longer than 64 bytes', () => {
+    assert.throws(() => new NameIndex(1).add('', 0), RangeError)
+    assert.throws(() => new NameIndex(1).add('a'.repeat(65), 0), RangeError)
   })
 })
