@@ -231,7 +231,7 @@ const scenarios: Scenarios<Redis> = {
   },
 
   async 'scan loops'({ client, key }) {
-    const numbers = Array.from({ length: 300 }, (_, i) => i)
+    const numbers = Array.from({ length: 600 }, (_, i) => i)
     const pipe = client.pipeline()
     for (const i of numbers) {
       pipe.set(key(`k${i}`), i).hset(key('hash'), `f${i}`, i)

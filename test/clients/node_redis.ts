@@ -262,7 +262,7 @@ const scenarios: Scenarios<Client> = {
   },
 
   async 'scan loops'({ client, key }) {
-    const numbers = Array.from({ length: 300 }, (_, i) => i)
+    const numbers = Array.from({ length: 600 }, (_, i) => i)
     await Promise.all(
       numbers.map(async (i) => {
         await client.set(key(`k${i}`), `${i}`)

@@ -309,16 +309,16 @@ def geo(c):
 def scan_loops(c):
     r, k = c.r, c.key
     with r.pipeline(transaction=False) as pipe:
-        for i in range(300):
+        for i in range(600):
             pipe.set(k(f"k{i}"), i)
             pipe.hset(k("hash"), f"f{i}", i)
             pipe.sadd(k("set"), f"m{i}")
             pipe.zadd(k("zset"), {f"z{i}": i})
         pipe.execute()
-    equal(set(r.scan_iter(match=k("k*"), count=50)), {k(f"k{i}").encode() for i in range(300)})
-    equal(dict(r.hscan_iter(k("hash"), count=50)), {b"f%d" % i: b"%d" % i for i in range(300)})
-    equal(set(r.sscan_iter(k("set"), count=50)), {b"m%d" % i for i in range(300)})
-    equal(dict(map(tuple, r.zscan_iter(k("zset"), count=50))), {b"z%d" % i: float(i) for i in range(300)})
+    equal(set(r.scan_iter(match=k("k*"), count=50)), {k(f"k{i}").encode() for i in range(600)})
+    equal(dict(r.hscan_iter(k("hash"), count=50)), {b"f%d" % i: b"%d" % i for i in range(600)})
+    equal(set(r.sscan_iter(k("set"), count=50)), {b"m%d" % i for i in range(600)})
+    equal(dict(map(tuple, r.zscan_iter(k("zset"), count=50))), {b"z%d" % i: float(i) for i in range(600)})
     cursor, some = r.scan(0, match=k("k*"), count=10)
     true(isinstance(cursor, int) and isinstance(some, list), "SCAN gives cursor and list")
 

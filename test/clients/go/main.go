@@ -310,7 +310,7 @@ func geo(e *environment) {
 func scanLoops(e *environment) {
 	pipe := e.Pipeline()
 	keys, fields, members, scores := map[string]bool{}, map[string]string{}, map[string]bool{}, map[string]string{}
-	for i := 0; i < 300; i++ {
+	for i := 0; i < 600; i++ {
 		n := fmt.Sprint(i)
 		pipe.Set(e.ctx, e.key("k"+n), n, 0)
 		pipe.HSet(e.ctx, e.key("hash"), "f"+n, n)
@@ -472,7 +472,7 @@ func blockingPop(e *environment) {
 func blockingPopTimeout(e *environment) {
 	// The library's own methods round up to a second.
 	missing(e.Do(e.ctx, "BLPOP", e.key("q"), 0.1).Err())
-	missing(e.BLMove(e.ctx, e.key("q"), e.key("p"), "LEFT", "RIGHT", time.Second).Err())
+	missing(e.Do(e.ctx, "BLMOVE", e.key("q"), e.key("p"), "LEFT", "RIGHT", 0.1).Err())
 	gives(int64(1))(e.RPush(e.ctx, e.key("q"), "late").Result())
 	gives([]string{"late"})(e.LRange(e.ctx, e.key("q"), 0, -1).Result())
 }
