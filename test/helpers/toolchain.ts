@@ -13,14 +13,17 @@ const CERTIFICATES = '/etc/ssl/certs/ca-certificates.crt'
 export async function pythonWith(name: string, version: string): Promise<string> {
   const directory = join(CACHE, 'python', `${name}-${version}`)
   const works = ['-c', `import importlib.metadata as m, ${name}; assert m.version('${name}') == '${version}'`]
-  return virtualEnvironment(directory, [`${name}==${version}`], works)
+  return once(directory, () => virtualEnvironment(directory, [`${name}==${version}`], works))
 }
 
 /** Builds the Go program in a directory, with a Go that suits its go.mod. Gives the binary's path. */
 export async function goProgram(directory: string): Promise<string> {
-  const go = await goAtLeast(goDirective(directory), join(directory, 'toolchain.txt'))
   const binary = join(CACHE, 'go', `program-${digestOf(directory)}`)
-  if (existsSync(binary)) return binary
+  return once(binary, () => (existsSync(binary) ? Promise.resolve(binary) : build(directory, binary)))
+}
+
+async function build(directory: string, binary: string): Promise<string> {
+  const go = await goAtLeast(goDirective(directory), join(directory, 'toolchain.txt'))
   console.log(`building ${directory} with ${go}`)
   const building = `${binary}.${process.pid}`
   const env = {
@@ -77,16 +80,23 @@ async function virtualEnvironment(directory: string, packages: string[], check: 
   return python
 }
 
-let pythonReady: Promise<void> | undefined
-
 /** Python with venv, and the certificates that Go's downloads are checked with. */
 function requirePython(): Promise<void> {
-  return (pythonReady ??= (async () => {
+  return once('python3', async () => {
     const missing: string[] = []
     if (!(await succeeds('python3', ['-c', 'import ensurepip, venv']))) missing.push('python3', 'python3-venv')
     if (existsSync('/etc/debian_version') && !existsSync(CERTIFICATES)) missing.push('ca-certificates')
     if (missing.length > 0) await installPackages(missing, 'to install client libraries for the tests')
-  })())
+  })
+}
+
+const begun = new Map<string, Promise<unknown>>()
+
+/** Does a piece of work once per process, however many tests ask for it at a time. */
+function once<T>(name: string, work: () => Promise<T>): Promise<T> {
+  const known = begun.get(name) ?? work()
+  begun.set(name, known)
+  return known as Promise<T>
 }
 
 function goDirective(directory: string): string {
