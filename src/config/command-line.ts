@@ -1,7 +1,6 @@
 import { parseArgs, type ParseArgsConfig } from 'node:util'
 import { itemsOf, keyAt, readText } from './keys.js'
 import { Layer } from './layer.js'
-import { shown } from './mistake.js'
 import { didYouMean } from './suggest.js'
 
 interface Flag {
@@ -134,7 +133,8 @@ function giveFlag(layer: Layer, name: string, given: string[]): void {
   layer.give(key, null, read, `--${name}`)
 }
 
+/** The argument itself is not shown: after a mistyped flag it may be a secret. */
 function misplaced(value: string): string {
-  const hint = value.includes('://') ? 'put --upstream before a URL' : '--help lists the flags'
-  return `${value.includes('://') ? 'a URL' : shown(value)} stands without a flag (${hint})`
+  if (value.includes('://')) return 'a URL stands without a flag (put --upstream before it)'
+  return 'an argument stands without a flag (--help lists the flags)'
 }

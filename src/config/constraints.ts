@@ -7,7 +7,7 @@ interface Constraint {
   /** The keys concerned; the mistake is reported at the first of them that is given. */
   paths: string[]
   /** What is wrong and what to do; null if nothing. */
-  violation(settings: Settings): string | null
+  violation: (settings: Settings) => string | null
 }
 
 const ordered = (paths: [string, string], violated: (settings: Settings) => boolean): Constraint => ({

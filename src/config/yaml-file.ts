@@ -43,8 +43,8 @@ class YamlReader {
   readonly #layer: Layer
 
   constructor(text: string, name: string) {
-    // Warnings would go to the console, and pretty errors quote the file.
-    this.#document = parseDocument(text, { lineCounter: this.#lines, prettyErrors: false, logLevel: 'silent' })
+    // Pretty errors quote the file.
+    this.#document = parseDocument(text, { lineCounter: this.#lines, prettyErrors: false })
     this.#layer = new Layer(name)
   }
 
