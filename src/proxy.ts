@@ -41,6 +41,7 @@ export class Proxy {
   readonly #control: ControlClient
   readonly #dispatch: DispatchContext
   readonly #listeners: Listener[]
+  readonly #buffered = { bytes: 0 }
   readonly #timers: NodeJS.Timeout[] = []
   #started = false
   #stopping = false
@@ -81,6 +82,7 @@ export class Proxy {
       replies: replies.gather,
       turns,
       limits,
+      buffered: this.#buffered,
     }
     this.#listeners = config.listen.map(({ address }) => {
       const options = { address, maxConnections: config.limits.connections }
@@ -134,9 +136,8 @@ export class Proxy {
   }
 
   snapshot(): Snapshot {
-    let bufferedBytes = 0
-    for (const connection of this.connections) bufferedBytes += connection.unwritten
-    return { endpoints: [this.#endpoint.stats()], downstreamConnections: this.connections.size, bufferedBytes }
+    const downstreamConnections = this.connections.size
+    return { endpoints: [this.#endpoint.stats()], downstreamConnections, bufferedBytes: this.#buffered.bytes }
   }
 
   stats(): object {

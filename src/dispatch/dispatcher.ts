@@ -2,8 +2,9 @@ import { blockTime } from '../commands/blocking.js'
 import type { CommandSpec } from '../commands/spec.js'
 import type { PinReason } from '../metrics/recorder.js'
 import { Arguments } from '../resp/arguments.js'
-import { error, OK, QUEUED } from '../resp/encode.js'
+import { command, error, OK, QUEUED } from '../resp/encode.js'
 import type { UpstreamConnection } from '../upstream/connection.js'
+import { StepReply } from '../upstream/handshake.js'
 import { answer, hasArity, isHarmless, movesSession } from './local/local.js'
 import { startRelay } from './relay.js'
 import type { Request } from './request.js'
@@ -77,8 +78,7 @@ function dispatchOpen(session: Session, spec: CommandSpec, frame: Frame): boolea
     case 'local':
       return answerLocally(session, spec, frame)
     case 'refuse':
-      session.answerError(spec, 'refused')
-      return true
+      return refuse(session, spec)
     case 'transaction':
     case 'block':
     case 'blockIf':
@@ -122,6 +122,15 @@ function ownFrame(request: string): Frame {
   return { buf, start: 0, end: buf.length, argc: 0 }
 }
 
+/** Names that a browser sends to a port that is not for it. Redis ends such a connection, and so do we. */
+const HTTP_NAMES = ['post', 'host:']
+
+function refuse(session: Session, spec: CommandSpec): true {
+  if (HTTP_NAMES.includes(spec.name)) session.downstream.destroy('http')
+  else session.answerError(spec, 'refused')
+  return true
+}
+
 function dispatchTransaction(session: Session, spec: CommandSpec, frame: Frame): boolean {
   switch (spec.name) {
     case 'multi':
@@ -162,8 +171,20 @@ function dispatchBlocking(session: Session, spec: CommandSpec, frame: Frame): bo
   if (time === -1) return forward(session, spec, frame)
   if (!session.takeLease(spec, 'blocking')) return false
   if (session.lease === null) return true
+  if (COUNTS_OWN_WRITES.includes(spec.name)) touch(session, session.lease)
   return submitBlocking(session, session.lease, spec, frame, time)
 }
+
+/** These wait for what their own connection has written, and the session wrote on another one. */
+const COUNTS_OWN_WRITES = ['wait', 'waitaof']
+
+/** Any command brings its connection up to date with all writes so far: Redis notes the replication offset after each. */
+function touch(session: Session, lease: UpstreamConnection): void {
+  const { clock, limits } = session.context
+  lease.sendText(new StepReply(clock.now, clock.now + limits.commandTimeout, () => {}), PING)
+}
+
+const PING = command('PING')
 
 /** The limit of a blocking call is its own time and the usual limit on top; none for 0, nor for a time that Redis has to judge. */
 function submitBlocking(
@@ -199,7 +220,7 @@ function dispatchRelaying(session: Session, _spec: CommandSpec, frame: Frame): b
 
 function dispatchWatching(session: Session, spec: CommandSpec, frame: Frame): boolean {
   if (leaseIsLost(session)) return dispatch(session, spec, frame)
-  if (spec.handling === 'refuse') return dispatchOpen(session, spec, frame)
+  if (spec.handling === 'refuse') return refuse(session, spec)
   if (spec.handling === 'relay') return relay(session, spec, frame, 'subscribe')
   if (spec.handling === 'local') {
     return movesSession(spec) ? relay(session, spec, frame, 'session') : answerLocally(session, spec, frame)
@@ -214,7 +235,12 @@ function dispatchWatching(session: Session, spec: CommandSpec, frame: Frame): bo
 function dispatchQueueing(session: Session, spec: CommandSpec, frame: Frame): boolean {
   if (leaseIsLost(session)) return dispatch(session, spec, frame)
   if (spec.name === 'quit' || spec.name === 'reset') return answerLocally(session, spec, frame)
-  if (spec.handling === 'refuse') return dispatchOpen(session, spec, frame)
+  if (spec.handling === 'refuse') {
+    // As after any error while queueing, EXEC must fail: that takes the transaction off Redis.
+    if (session.inflight > 0) return session.hold('drained')
+    session.dropLease()
+    return refuse(session, spec)
+  }
   if (spec.handling === 'relay' || (spec.handling === 'local' && !isHarmless(spec))) {
     return relay(session, spec, frame, 'session')
   }
@@ -238,7 +264,7 @@ function submitOnLease(session: Session, spec: CommandSpec, frame: Frame): boole
 /** Notices that the lease has gone while nothing was in flight. */
 function leaseIsLost(session: Session): boolean {
   if (session.inflight > 0 || session.lease?.state.current === 'ready') return false
-  session.dropLostLease()
+  session.dropLease()
   return true
 }
 

@@ -4,9 +4,6 @@ import { BANG, MINUS } from '../resp/bytes.js'
 import type { Loss, Pending } from '../upstream/pending.js'
 import type { Session } from './session.js'
 
-/** What happens to the session when the answer has come; called before replies behind it go out. */
-export type Afterwards = (session: Session, request: Request) => void
-
 /**
  * One command on its way: in the session's ring from its arrival until its reply has left, and in an upstream
  * connection's ring while that owes the answer.
@@ -19,9 +16,6 @@ export class Request implements Pending {
   failed = false
   /** True for the last command of what one read brought, if that was several. */
   endsPipeline = false
-  afterwards: Afterwards | null = null
-  /** The number of afterwards, if it takes one. */
-  argument = 0
   #begun = false
   /** Reply bytes that wait for the replies in front of them. */
   #held: (Buffer | string)[] | null = null

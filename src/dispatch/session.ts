@@ -147,7 +147,6 @@ export class Session {
     request.done = true
     this.#inflight--
     recorder.command(request.spec.id, clock.now - request.since, request.failed)
-    if (request.afterwards !== null) request.afterwards(this, request)
     const ring = this.ring
     if (ring.peek() !== request) return
     ring.shift()
@@ -166,12 +165,12 @@ export class Session {
     if (this.#inflight > 0) return
     if (this.lease === null) this.connection = null
     else if (this.mode.current === 'open') this.giveLeaseBack(true)
-    else if (this.lease.state.current !== 'ready') this.dropLostLease()
+    else if (this.lease.state.current !== 'ready') this.dropLease()
     if (this.held === 'drained') this.unhold()
   }
 
-  /** The lease was lost with a transaction on it: that transaction can only fail now. */
-  dropLostLease(): void {
+  /** The lease is lost, or given up, with a transaction on it: that transaction can only fail now. */
+  dropLease(): void {
     this.giveLeaseBack(false)
     if (this.mode.current === 'watching') this.mode.to('spoilt')
     else if (this.mode.current === 'queueing') this.mode.to('discarding')

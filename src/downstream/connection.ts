@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
-import type { CommandSpec } from '../commands/spec.js'
+import { type CommandSpec, resolve } from '../commands/spec.js'
 import type { DispatchContext } from '../dispatch/context.js'
-import { dispatch, type Frame } from '../dispatch/dispatcher.js'
+import { dispatch } from '../dispatch/dispatcher.js'
 import type { Downstream } from '../dispatch/downstream.js'
 import { LargeRequest } from '../dispatch/large-request.js'
 import { Session } from '../dispatch/session.js'
@@ -35,11 +35,15 @@ export interface DownstreamContext {
   readonly replies: Gather
   readonly turns: TurnQueue
   readonly limits: DownstreamLimits
+  /** Unread reply bytes of all connections. */
+  readonly buffered: { bytes: number }
 }
 
 export interface DownstreamLimits extends RequestLimits {
   /** Unread reply bytes at which no more commands are taken. */
   outputBytes: number
+  /** The same for all connections together. */
+  bufferedBytes: number
   /** How long a started command may stop coming, or replies go unread, ms. */
   stallTimeout: number
   /** How long it may say nothing at all, ms; 0 = for ever. */
@@ -50,11 +54,10 @@ export interface DownstreamLimits extends RequestLimits {
 const STREAM_FROM = 64 * 1024
 /** Unread replies of so many times `outputBytes` stop the upstream connection that they come from. */
 const HARD_FACTOR = 8
+/** Takes the place of `outputBytes` while all connections together are over their limit. */
+const SCARCE = 16 * 1024
 /** How long a connection that does not read may hold up others, ms. */
 const STALL_WITH_NEIGHBOURS = 1000
-/** Names that browsers send to a port that is not for them: Redis ends such connections, and a shared one must not get them. */
-const CROSS_PROTOCOL = ['post', 'host:']
-
 export class DownstreamConnection implements Downstream, TurnTask {
   queued = false
   readonly session: Session
@@ -71,6 +74,8 @@ export class DownstreamConnection implements Downstream, TurnTask {
   #choked = false
   /** The upstream connection that was stopped because this one does not read. */
   #stalled: UpstreamConnection | null = null
+  /** Its part in the sum of unread replies. */
+  #accounted = 0
   /** When bytes were last read or written, as far as the sweep saw, and how many waited then. */
   #progressAt: number
   #unwrittenBefore = 0
@@ -100,11 +105,6 @@ export class DownstreamConnection implements Downstream, TurnTask {
     this.#socket.on('close', () => this.destroy('closed'))
   }
 
-  /** Bytes that the socket has not taken yet. */
-  get unwritten(): number {
-    return this.#socket.writableLength
-  }
-
   // Downstream
 
   write(buf: Buffer, start: number, end: number): void {
@@ -132,6 +132,7 @@ export class DownstreamConnection implements Downstream, TurnTask {
     this.#release()
     this.#output.clear()
     this.#socket.destroy()
+    this.#account()
     this.onClosed(this)
   }
 
@@ -140,12 +141,13 @@ export class DownstreamConnection implements Downstream, TurnTask {
     if (this.session.closed) return
     this.context.dispatch.recorder.bytesOut += this.#output.bytes
     this.#output.writeTo(this.#socket)
-    const unwritten = this.#socket.writableLength
-    const { outputBytes } = this.context.limits
-    if (unwritten > outputBytes) {
+    const unwritten = this.#account()
+    const { limits, buffered } = this.context
+    const soft = buffered.bytes > limits.bufferedBytes ? SCARCE : limits.outputBytes
+    if (unwritten > soft) {
       this.#choked = true
       this.#socket.pause()
-      if (unwritten > outputBytes * HARD_FACTOR) this.#stall()
+      if (unwritten > soft * HARD_FACTOR) this.#stall()
     }
     if (this.#finishing && this.session.ring.length === 0) this.#socket.end(() => this.destroy('finished'))
   }
@@ -253,19 +255,17 @@ export class DownstreamConnection implements Downstream, TurnTask {
     const spec = table.lookup(buf, nameStart, nameStart + nameLength)
     const known = spec ?? this.#learn(buf.toString('latin1', nameStart, nameStart + nameLength))
     if (known === null) return this.session.held === null
-    const frame: Frame = { buf, start, end, argc }
-    const session = this.session
-    session.lastCommand = known.name
-    return dispatch(session, known, frame)
+    const { session } = this
+    // A subcommand can be something else altogether: SCRIPT KILL is no SCRIPT LOAD.
+    const inner = known.subcommands !== null && known.handling === 'forward'
+    const row = inner ? resolve(known, new Arguments(buf, start, end)) : known
+    session.lastCommand = row.name
+    return dispatch(session, row, { buf, start, end, argc })
   }
 
   /** What to do with a name that the table does not have; null if nothing, or nothing yet. */
   #learn(name: string): CommandSpec | null {
     const { learner, table } = this.context.dispatch
-    if (CROSS_PROTOCOL.includes(name.toLowerCase())) {
-      this.destroy('cross protocol')
-      return null
-    }
     if (!learner.learn(name, () => this.session.held === 'learning' && this.session.unhold())) return table.other
     this.session.hold('learning')
     return null
@@ -306,6 +306,14 @@ export class DownstreamConnection implements Downstream, TurnTask {
 
   // Back-pressure and ends
 
+  /** Keeps the sum of all unread replies up to date; answers those of this connection. */
+  #account(): number {
+    const unwritten = this.#socket.destroyed ? 0 : this.#socket.writableLength
+    this.context.buffered.bytes += unwritten - this.#accounted
+    this.#accounted = unwritten
+    return unwritten
+  }
+
   /** Stops the connection that brings replies faster than they are read. */
   #stall(): void {
     const connection = this.session.connection
@@ -320,6 +328,7 @@ export class DownstreamConnection implements Downstream, TurnTask {
   }
 
   #drained(): void {
+    this.#account()
     this.#release()
     if (!this.#choked) return
     this.#choked = false

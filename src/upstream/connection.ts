@@ -225,6 +225,9 @@ export class UpstreamConnection implements TurnTask {
       expired = true
     }
     if (expired) this.drain('timeout')
+    const newest = this.inflight.at(this.inflight.length - 1)
+    if (this.state.current === 'draining' && newest?.lost === true)
+      this.close('timeout', 'nobody waits for its answers')
   }
 
   close(reason: CloseReason, detail: string): void {
