@@ -44,14 +44,16 @@ export function load(sources: Sources): Loaded {
 
 function readConfigFile({ file }: CommandLine, sources: Sources): Layer {
   if (file === null) return new Layer('')
+  let text: string
   try {
-    return readYaml(sources.readFile(file), file)
+    text = sources.readFile(file)
   } catch (error) {
     const layer = new Layer(file)
     layer.readable = false
     layer.reject('', null, `the file cannot be read: ${reasonOf(error)} (check the path after -c)`)
     return layer
   }
+  return readYaml(text, file)
 }
 
 function merge(layers: readonly Layer[]): Settings {

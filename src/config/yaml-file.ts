@@ -10,7 +10,7 @@ import {
   type ErrorCode,
   type Pair,
 } from 'yaml'
-import { itemsOf, KEYS, readValue, type Key } from './keys.js'
+import { itemsOf, keyAt, KEYS, readValue, type Key } from './keys.js'
 import { Layer } from './layer.js'
 import { Mistake } from './mistake.js'
 import { schema } from './schema.js'
@@ -83,12 +83,7 @@ class YamlReader {
     const type = Object.hasOwn(section.properties, name) ? section.properties[name] : undefined
     if (type === undefined) this.#unknownKey(Object.keys(section.properties), name, parents, line)
     else if (Type.IsObject(type)) this.#section(type, value, path, line)
-    else
-      this.#value(
-        KEYS.find((known) => known.path === path.join('.'))!,
-        value,
-        line,
-      )
+    else this.#value(keyAt(path.join('.')), value, line)
   }
 
   #unknownKey(known: string[], name: string, parents: string[], line: number): void {

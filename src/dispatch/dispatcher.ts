@@ -211,10 +211,15 @@ function relay(session: Session, spec: CommandSpec, frame: Frame, reason: PinRea
   return dispatchRelaying(session, spec, frame)
 }
 
-function dispatchRelaying(session: Session, _spec: CommandSpec, frame: Frame): boolean {
+function dispatchRelaying(session: Session, _spec: CommandSpec, { buf, start, end }: Frame): boolean {
+  return relayBytes(session, buf, start, end)
+}
+
+/** Passes on whatever a relayed session says, commands or not: Redis itself is the judge of it. False means: not now. */
+export function relayBytes(session: Session, buf: Buffer, start: number, end: number): boolean {
   const lease = session.lease!
   if (lease.congested) return session.hold('congested')
-  lease.sendPart(frame.buf, frame.start, frame.end)
+  lease.sendPart(buf, start, end)
   return true
 }
 

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import { type CommandSpec, resolve } from '../commands/spec.js'
 import type { DispatchContext } from '../dispatch/context.js'
-import { dispatch } from '../dispatch/dispatcher.js'
+import { dispatch, relayBytes } from '../dispatch/dispatcher.js'
 import type { Downstream } from '../dispatch/downstream.js'
 import { LargeRequest } from '../dispatch/large-request.js'
 import { Session } from '../dispatch/session.js'
@@ -180,6 +180,10 @@ export class DownstreamConnection implements Downstream, TurnTask {
     let commands = 0
     this.#scanned = 0
     while (pos < end && this.session.held === null && !this.#choked) {
+      if (this.session.mode.current === 'relaying') {
+        if (relayBytes(this.session, bytes, frame, end)) frame = pos = end
+        break
+      }
       if (this.session.ring.length >= context.limits.outstanding) {
         this.session.hold('outstanding')
         break
@@ -359,7 +363,9 @@ export class DownstreamConnection implements Downstream, TurnTask {
     if (stuck > stallTimeout || (stuck > STALL_WITH_NEIGHBOURS && this.#hindersOthers()))
       return this.destroy('does not read')
     const silent = now - this.session.lastActive
-    const unfinished = this.session.held === null && !this.#choked && (this.#carry.length > 0 || !this.#scanner.idle)
+    const framed = this.session.mode.current !== 'relaying'
+    const unfinished =
+      framed && this.session.held === null && !this.#choked && (this.#carry.length > 0 || !this.#scanner.idle)
     if (unfinished && silent > stallTimeout) this.#refuse('stalled')
     else if (idleTimeout > 0 && silent > idleTimeout && this.session.isIdle) this.destroy('idle')
   }

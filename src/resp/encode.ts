@@ -9,7 +9,10 @@ export const QUEUED = '+QUEUED\r\n'
 export const PONG = '+PONG\r\n'
 export const ZERO_REPLY = ':0\r\n'
 
-export const error = (text: string): string => `-${text}\r\n`
+/** An error frame. Line ends in the text, which may hold what an application sent, become spaces, as in Redis. */
+export const error = (text: string): string => `-${text.replace(/[\r\n]/g, ' ')}\r\n`
+/** An application's text as Redis shows it in an error: up to the first NUL, and not too long. */
+export const quoted = (text: string): string => text.replace(/\0.*$/s, '').slice(0, 128)
 export const simple = (text: string): string => `+${text}\r\n`
 export const integer = (value: number): string => `:${value}\r\n`
 export const bulk = (text: string): string => `$${text.length}\r\n${text}\r\n`

@@ -1,5 +1,5 @@
 import type { Arguments } from '../../resp/arguments.js'
-import { integer, OK, verbatim } from '../../resp/encode.js'
+import { integer, OK, quoted, verbatim } from '../../resp/encode.js'
 import type { Session } from '../session.js'
 import { describeClient } from './client-line.js'
 import { code, failure, type Outcome, reply } from './outcome.js'
@@ -16,7 +16,7 @@ export function clientList(session: Session, args: Arguments): Outcome {
   const filter = args.lower(2)
   if (filter === 'type' && args.count === 4) {
     const type = args.lower(3)
-    if (!TYPES.includes(type)) return failure(`ERR Unknown client type '${args.text(3)}'`)
+    if (!TYPES.includes(type)) return failure(`ERR Unknown client type '${quoted(args.text(3))}'`)
     return list(all.filter((one) => typeOf(one) === type))
   }
   if (filter === 'id' && args.count > 3) {
@@ -70,12 +70,12 @@ function readFilter(session: Session, args: Arguments): KillFilter | Outcome {
         filter.tests.push((one) => one.downstream.localAddress === value)
         break
       case 'type':
-        if (!TYPES.includes(lower)) return failure(`ERR Unknown client type '${value}'`)
+        if (!TYPES.includes(lower)) return failure(`ERR Unknown client type '${quoted(value)}'`)
         filter.tests.push((one) => typeOf(one) === lower)
         break
       case 'user':
         if (![...session.context.registry.sessions.values()].some((one) => one.user === value)) {
-          return failure(`ERR No such user '${value}'`)
+          return failure(`ERR No such user '${quoted(value)}'`)
         }
         filter.tests.push((one) => one.user === value)
         break

@@ -1,6 +1,6 @@
 import type { CommandSpec } from '../../commands/spec.js'
 import type { Arguments } from '../../resp/arguments.js'
-import { array, bulk, command, integer, map, nullReply, OK, set, verbatim } from '../../resp/encode.js'
+import { array, bulk, command, integer, map, nullReply, OK, quoted, set, verbatim } from '../../resp/encode.js'
 import type { Session } from '../session.js'
 import { describeClient } from './client-line.js'
 import { clientKill, clientList } from './client-list.js'
@@ -37,8 +37,7 @@ export function client(session: Session, args: Arguments, spec: CommandSpec): Ou
   const name = args.lower(1)
   const subcommand = SUBCOMMANDS.get(name)
   const row = spec.subcommands?.get(name)
-  if (subcommand === undefined)
-    return failure(`ERR unknown subcommand '${args.text(1).slice(0, 128)}'. Try CLIENT HELP.`)
+  if (subcommand === undefined) return failure(`ERR unknown subcommand '${quoted(args.text(1))}'. Try CLIENT HELP.`)
   if (row !== undefined && !hasArity(row, args.count)) return failure(wrongArity(`client|${name}`))
   return subcommand(session, args)
 }
@@ -53,7 +52,8 @@ function setName(session: Session, args: Arguments): Outcome {
 function setInfo(session: Session, args: Arguments): Outcome {
   const attribute = args.lower(2)
   const value = args.text(3)
-  if (attribute !== 'lib-name' && attribute !== 'lib-ver') return failure(`ERR Unrecognized option '${args.text(2)}'`)
+  if (attribute !== 'lib-name' && attribute !== 'lib-ver')
+    return failure(`ERR Unrecognized option '${quoted(args.text(2))}'`)
   if (!isClientName(value)) {
     return failure(`ERR ${attribute} cannot contain spaces, newlines or special characters.`)
   }

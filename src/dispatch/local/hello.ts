@@ -1,5 +1,5 @@
 import type { Arguments } from '../../resp/arguments.js'
-import { array, bulk, integer, map, OK, type Protocol } from '../../resp/encode.js'
+import { array, bulk, integer, map, OK, type Protocol, quoted } from '../../resp/encode.js'
 import { ERRORS } from '../../errors.js'
 import type { Session } from '../session.js'
 import { isClientName } from './client-name.js'
@@ -15,43 +15,32 @@ export function hello(session: Session, args: Arguments): Outcome {
     if (version !== 2 && version !== 3) return code('noProtocol')
     protocol = version
   }
-  const options = readOptions(args)
-  if ('kind' in options) return options
-  if (options.user !== null) {
-    const refusal = session.context.login.check(options.user, options.password)
-    if (refusal !== null) return code(refusal)
-  }
   if (protocol !== session.protocol && session.inflight > 0) return DRAIN
-  if (options.user !== null) session.user = options.user
-  if (options.name !== null) session.name = options.name
+  const refusal = applyOptions(session, args)
+  if (refusal !== null) return refusal
   if (protocol !== session.protocol) session.changeLane(protocol, session.database)
   return reply(describeServer(session, protocol))
 }
 
-interface HelloOptions {
-  user: string | null
-  password: string
-  name: string | null
-}
-
-function readOptions(args: Arguments): HelloOptions | Outcome {
-  const options: HelloOptions = { user: null, password: '', name: null }
+/** Applies the options one after the other: what comes before a bad one stands, as in Redis. */
+function applyOptions(session: Session, args: Arguments): Outcome | null {
   for (let i = 2; i < args.count;) {
     const option = args.lower(i)
     const left = args.count - i - 1
     if (option === 'auth' && left >= 2) {
-      options.user = args.text(i + 1)
-      options.password = args.text(i + 2)
+      const refusal = session.context.login.check(args.text(i + 1), args.text(i + 2))
+      if (refusal !== null) return code(refusal)
+      session.user = args.text(i + 1)
       i += 3
     } else if (option === 'setname' && left >= 1) {
-      options.name = args.text(i + 1)
-      if (!isClientName(options.name)) return code('clientNameInvalid')
+      if (!isClientName(args.text(i + 1))) return code('clientNameInvalid')
+      session.name = args.text(i + 1)
       i += 2
     } else {
-      return failure(`ERR Syntax error in HELLO option '${args.text(i)}'`)
+      return failure(`ERR Syntax error in HELLO option '${quoted(args.text(i))}'`)
     }
   }
-  return options
+  return null
 }
 
 /** The map that HELLO answers with: what Redis said of itself last, with the session's own id. */
