@@ -2,7 +2,7 @@
  * What silent connections cost: opens many to respool, and prints resident memory per connection and how many
  * connections the server sees because of them.
  */
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
@@ -11,7 +11,6 @@ import { Child } from '../helpers/processes.ts'
 import { encode, RawClient } from '../helpers/raw.ts'
 import { startRedis } from '../helpers/redis.ts'
 import { residentBytes } from '../helpers/respool.ts'
-import { until } from '../helpers/waiting.ts'
 import { raiseFileLimit } from './machine.ts'
 import { DEFAULT_ENTRY } from './options.ts'
 
@@ -57,10 +56,9 @@ async function memory(): Promise<void> {
     rss: await settledRss(child.pid),
     upstream: await connectedClients(redis.port),
   })
-  const files = openFiles(child.pid)
   const before = await figures()
   const sockets = await openAll(port, count)
-  await until(() => openFiles(child.pid) >= files + count, `respool holds ${count} connections`, 60_000)
+  await answersPing(port)
   const after = await figures()
   const dead = sockets.filter((socket) => socket.destroyed).length
   if (dead > 0) throw new Error(`${dead} of ${count} connections were closed: ${child.output().slice(-2000)}`)
@@ -103,6 +101,16 @@ async function accepts(port: number): Promise<boolean> {
   return true
 }
 
+/** Connections are accepted in order: when the last one has its answer, all before it are accepted too. */
+async function answersPing(port: number): Promise<void> {
+  const client = await RawClient.connect(port)
+  try {
+    await client.call('PING')
+  } finally {
+    client.close()
+  }
+}
+
 /** Waits until memory has stopped changing for a second, for 15 s at most; the collector tidies up late. */
 async function settledRss(pid: number): Promise<number> {
   let rss = residentBytes(pid)
@@ -124,10 +132,6 @@ async function connectedClients(port: number): Promise<number> {
   } finally {
     client.close()
   }
-}
-
-function openFiles(pid: number): number {
-  return readdirSync(`/proc/${pid}/fd`).length
 }
 
 function mb(bytes: number): string {

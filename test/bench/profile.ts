@@ -9,7 +9,7 @@ import { freePort } from '../helpers/ports.ts'
 import { Child, temporaryDirectory } from '../helpers/processes.ts'
 import { startRedis } from '../helpers/redis.ts'
 import { answersGet } from './contenders.ts'
-import { selfTimes, type CpuProfile } from './cpuprofile.ts'
+import { selfTimes, type CpuProfile, type SelfTime } from './cpuprofile.ts'
 import { requestsFor } from './load.ts'
 import { fill, measure } from './measure.ts'
 import { DEFAULT_ENTRY, parseCells, parseOperations } from './options.ts'
@@ -57,14 +57,16 @@ async function profile(): Promise<void> {
   const load = { ...cell, operation, keyspace: KEYSPACE, valueBytes: VALUE_BYTES }
   const first = await measure(contender, redis, { ...load, requests: requestsFor(1, 20_000, cell) })
   const requests = requestsFor(Number(flags.seconds), first.throughput, cell)
+  const from = monotonicNow()
   const sample = await measure(contender, redis, { ...load, requests })
+  const span = { from, to: monotonicNow() }
   console.log(
     `${operation}, ${flags.cell}, ${requests} commands: ${sample.throughput.toFixed(0)} commands/s, ` +
       `${sample.proxyCpu?.toFixed(2)} µs of CPU per command in respool under the profiler`,
   )
   // The profile is written when the process ends by itself.
   await child.stop('SIGTERM')
-  print(readProfiles(dir))
+  print(selfTimes(readProfiles(dir), span))
 }
 
 function readProfiles(dir: string): CpuProfile[] {
@@ -74,9 +76,13 @@ function readProfiles(dir: string): CpuProfile[] {
   return files.map((name) => JSON.parse(readFileSync(join(dir, name), 'utf8')) as CpuProfile)
 }
 
-/** Shares are of the time not idle: start and end of the process are in it too. */
-function print(profiles: CpuProfile[]): void {
-  const all = selfTimes(profiles).filter(({ where }) => where !== '(idle)')
+function monotonicNow(): number {
+  return Number(process.hrtime.bigint() / 1000n)
+}
+
+/** Shares are of the time not idle. */
+function print(times: SelfTime[]): void {
+  const all = times.filter(({ where }) => where !== '(idle)')
   const total = all.reduce((sum, { microseconds }) => sum + microseconds, 0)
   console.log('  self ms      %  function')
   for (const { where, microseconds } of all.slice(0, Number(flags.top))) {

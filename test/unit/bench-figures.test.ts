@@ -119,10 +119,11 @@ test('self time belongs to the function that ran when a sample was taken', () =>
       { id: 3, callFrame: frame('scan', 'file:///x/dist/resp/scanner.js') },
       { id: 4, callFrame: frame('', 'file:///x/node_modules/y/z.js') },
     ],
-    samples: [1, 2, 3, 4],
-    timeDeltas: [5, 100, 200, 300],
+    startTime: 1000,
+    samples: [2, 1, 2, 3, 4],
+    timeDeltas: [10, 5, 100, 200, 300],
   }
-  assert.deepEqual(selfTimes([profile, profile]), [
+  assert.deepEqual(selfTimes([profile, profile], { from: 1015, to: 2000 }), [
     { where: 'scan resp/scanner.js:10', microseconds: 1000 },
     { where: '(idle)', microseconds: 200 },
     { where: '(anonymous) node_modules/y/z.js:10', microseconds: 0 },
