@@ -62,7 +62,7 @@ export const ERRORS = {
 
   // What cannot be carried.
   refused: row('ERR respool does not carry this command'),
-  largeLocal: row('ERR respool does not take arguments of this size for this command', false, true),
+  largeLocal: row('ERR respool does not take arguments of this size for this command'),
   stalled: row('ERR respool closed the connection: a started command was not finished in time', false, true),
 } as const satisfies Record<string, ErrorRow>
 

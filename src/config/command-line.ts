@@ -1,5 +1,5 @@
 import { parseArgs, type ParseArgsConfig } from 'node:util'
-import { itemsOf, keyAt, readText } from './keys.js'
+import { keyAt, readTexts } from './keys.js'
 import { Layer } from './layer.js'
 import { didYouMean } from './suggest.js'
 
@@ -128,9 +128,7 @@ function giveFlag(layer: Layer, name: string, given: string[]): void {
   const { path } = FLAGS[name]
   if (path === undefined) return
   const key = keyAt(path)
-  const items = itemsOf(key)
-  const read = () => (items === null ? readText(key.schema, given.at(-1)!) : given.map((text) => readText(items, text)))
-  layer.give(key, null, read, `--${name}`)
+  layer.give(key, null, () => readTexts(key, given), `--${name}`)
 }
 
 /** The argument itself is not shown: after a mistyped flag it may be a secret. */

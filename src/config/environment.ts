@@ -1,4 +1,4 @@
-import { itemsOf, KEYS, PREFIX, readText, type Key } from './keys.js'
+import { isList, KEYS, PREFIX, readTexts, type Key } from './keys.js'
 import { Layer } from './layer.js'
 import { didYouMean } from './suggest.js'
 
@@ -27,16 +27,15 @@ export function readEnvironment(env: Record<string, string | undefined>): Layer 
     if (!name.startsWith(PREFIX) || !value || isServiceLink(name, value)) continue
     const key = VARIABLES.get(name)
     if (key === undefined) layer.reject(name, null, `unknown variable${didYouMean(name, [...VARIABLES.keys()])}`)
-    else layer.give(key, null, () => readVariable(key, value), name)
+    else layer.give(key, null, () => readTexts(key, isList(key) ? splitList(value) : [value]), name)
   }
   return layer
 }
 
-function readVariable(key: Key, value: string): unknown {
-  const items = itemsOf(key)
-  return items === null ? readText(key.schema, value) : value.split(',').map((item) => readText(items, item.trim()))
-}
-
 function isServiceLink(name: string, value: string): boolean {
   return SERVICE_LINK.test(name) || (SERVICE_PORT.test(name) && SERVICE_PORT_VALUE.test(value))
+}
+
+function splitList(value: string): string[] {
+  return value.split(',').map((item) => item.trim())
 }

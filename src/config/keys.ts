@@ -36,20 +36,33 @@ export function readValue(type: Type.TSchema, given: unknown): unknown {
 }
 
 /** Decodes a value given as text, as in a variable or flag: only there is `8` a number without further ado. */
-export function readText(type: Type.TSchema, given: string): unknown {
+function readText(type: Type.TSchema, given: string): unknown {
   const numeric = Type.IsInteger(type) || Type.IsNumber(type)
   return readValue(type, numeric && /^-?\d+(\.\d+)?$/.test(given) ? Number(given) : given)
+}
+
+/** Decodes the texts given for a key: its list, or its one value, which is then the last. */
+export function readTexts({ schema: type }: Key, texts: readonly string[]): unknown {
+  if (!Type.IsArray(type)) return readText(type, texts.at(-1) ?? '')
+  const items = itemsOf(type, texts.length)
+  return items === null ? readValue(type, texts) : texts.map((text) => readText(items, text))
+}
+
+export function isList({ schema: type }: Key): boolean {
+  return Type.IsArray(type)
+}
+
+/** The schema of a list's items; null if it is not one for a list, or not for one of this length. */
+export function itemsOf(type: Type.TSchema, length: number): Type.TSchema | null {
+  if (!Type.IsArray(type)) return null
+  const { minItems = 0, maxItems = Infinity } = type
+  return length >= minItems && length <= maxItems ? (type.items as Type.TSchema) : null
 }
 
 /** The default value, decoded; undefined if there is none. */
 export function defaultOf({ schema: type }: Key): unknown {
   const { default: byDefault } = type as { default?: unknown }
   return byDefault === undefined ? undefined : Value.Decode(type, byDefault)
-}
-
-/** The schema of a list's items; null if the key holds no list. */
-export function itemsOf({ schema: type }: Key): Type.TSchema | null {
-  return Type.IsArray(type) ? type.items : null
 }
 
 function expectation(type: Type.TSchema, given: unknown): string {

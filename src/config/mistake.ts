@@ -28,7 +28,7 @@ const LONGEST_SHOWN = 60
 
 /** A given value for use in a message. Whatever could be a URL with a password in it is not shown. */
 export function shown(value: unknown): string {
-  if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : 'a list'
+  if (Array.isArray(value)) return `a list of ${value.length}`
   if (typeof value === 'object' && value !== null) return 'a group of keys'
   if (typeof value !== 'string') return String(value)
   if (value.includes('@') || value.includes('://')) return 'what is given'

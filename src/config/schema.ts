@@ -87,7 +87,8 @@ export const schema = section('Configuration of respool.', {
   listen: Type.Array(listener(), {
     default: ['127.0.0.1:6379'],
     minItems: 1,
-    title: 'a list of at least one address',
+    maxItems: 64,
+    title: 'a list of 1 to 64 addresses',
     description: 'Where applications connect: HOST:PORT, :PORT for every interface, or unix:PATH.',
   }),
   admin: addressOrOff('127.0.0.1:9121', 'Where metrics and the admin API are served; off for nowhere.'),

@@ -98,9 +98,10 @@ class YamlReader {
   }
 
   #value(key: Key, node: unknown, line: number): void {
-    const items = itemsOf(key)
     const value = this.#resolve(node)
-    if (items !== null && isSeq(value) && value.items.length > 0) this.#list(key, items, value.items, line)
+    const list = isSeq(value) ? value.items : []
+    const items = itemsOf(key.schema, list.length)
+    if (items !== null) this.#list(key, items, list, line)
     else this.#layer.give(key, this.#lineOf(node, line), () => readValue(key.schema, this.#plain(node)))
   }
 

@@ -36,7 +36,6 @@ export class LargeRequest {
     }
     if (spec.handling === 'refuse' || (spec.handling === 'local' && !isHarmless(spec))) {
       session.answerError(spec, 'largeLocal')
-      session.downstream.finish()
       return new LargeRequest(session, spec, null)
     }
     if (!session.takeLease(spec, reasonOf(spec))) return null
