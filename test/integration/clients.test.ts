@@ -131,7 +131,6 @@ describe('unmodified clients', { concurrency: 2 }, () => {
       })
     }
   }
-
 })
 
 const namesOf = ({ results }: Run) => results.map(({ name }) => name)
