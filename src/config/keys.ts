@@ -55,8 +55,8 @@ export function isList({ schema: type }: Key): boolean {
 /** The schema of a list's items; null if it is not one for a list, or not for one of this length. */
 export function itemsOf(type: Type.TSchema, length: number): Type.TSchema | null {
   if (!Type.IsArray(type)) return null
-  const { minItems = 0, maxItems = Infinity } = type
-  return length >= minItems && length <= maxItems ? (type.items as Type.TSchema) : null
+  const { items, minItems = 0, maxItems = Infinity } = type as Type.TArray & Type.TArrayOptions
+  return length >= minItems && length <= maxItems ? items : null
 }
 
 /** The default value, decoded; undefined if there is none. */

@@ -68,6 +68,8 @@ describe('a configuration file', () => {
     ['admin: @x', 'f:1: a value starts with a character that YAML reserves (put it in quotes)'],
     ['log: *nothing', 'f:1: log: must hold keys with values, as in config/respool.yaml'],
     ['admin: *nothing', 'f:1: admin: is an alias (*) of nothing (put a value that starts with * in quotes)'],
+    ['listen:\n  []', 'f:2: listen: must be a list of 1 to 64 addresses, not a list of 0'],
+    [`listen: [${'":0",'.repeat(65)}]`, 'f:1: listen: must be a list of 1 to 64 addresses, not a list of 65'],
     ['workers:', 'f:1: workers: has no value (give one, or remove the line)'],
     ['listen:\n  - :0\n  -', 'f:3: listen[1]: has no value (give one, or remove the line)'],
   ]
@@ -95,6 +97,7 @@ describe('a configuration file', () => {
     const hostile = [
       [...bomb, 'listen: *i'].join('\n'),
       'listen: &l [*l, *l]',
+      `a: &a q\nlisten: [${'*a,'.repeat(50_000)}]`,
       'upstream: &u {reconnect: *u}',
       'listen: [{address: &a {b: *a}}]',
       '['.repeat(50_000),
