@@ -42,7 +42,10 @@ const COMMANDS = [
   Buffer.from('SET k "quoted value"\r\n'),
   Buffer.from('\r\n'),
 ]
-const TELLING = [...'*$:+-_%>~|#,(!=\r\n\0"\'\\ 09'].map((character) => character.charCodeAt(0))
+/**
+ * No NUL among them: a server's search for the end of a line stops at one, and it waits for ever for a line that is there.
+ */
+const TELLING = [...'*$:+-_%>~|#,(!=\r\n"\'\\ 09'].map((character) => character.charCodeAt(0))
 
 /** Random bytes, or a few commands with something wrong in them; now and then with nothing wrong. */
 export function garble(random: Random): Buffer {
@@ -55,7 +58,7 @@ export function garble(random: Random): Buffer {
 function noise(random: Random): Buffer {
   const telling = random.below(2) === 0
   return Buffer.from(
-    Array.from({ length: 1 + random.below(200) }, () => (telling ? random.pick(TELLING) : random.below(256))),
+    Array.from({ length: 1 + random.below(200) }, () => (telling ? random.pick(TELLING) : 1 + random.below(255))),
   )
 }
 
@@ -65,7 +68,7 @@ function change(bytes: Buffer, random: Random): Buffer {
   const [head, tail] = [bytes.subarray(0, at), bytes.subarray(at)]
   switch (random.below(5)) {
     case 0: // another byte
-      return Buffer.concat([head, Buffer.from([random.below(256)]), tail.subarray(1)])
+      return Buffer.concat([head, Buffer.from([1 + random.below(255)]), tail.subarray(1)])
     case 1: // another byte that means something
       return Buffer.concat([head, Buffer.from([random.pick(TELLING)]), tail.subarray(1)])
     case 2: // some bytes gone

@@ -147,6 +147,8 @@ test('clients that leave in the middle of a command leave nothing behind', async
   }
   const looking = await RawClient.connect(proxyPort)
   assert.equal((await looking.call('EXISTS', 'left')).toString(), ':0\r\n')
+  // Needs a connection of its own, which none of those who left may still have.
+  for (const command of ['MULTI', 'DISCARD']) assert.equal((await looking.call(command)).toString(), '+OK\r\n')
   looking.close()
   assert.ok(residentBytes(proxyPid) - before < 2 * NOISE)
 })
@@ -242,5 +244,6 @@ async function proxiedAnswerToAny(bytes: Buffer, expected: Answer): Promise<Answ
 function answerSoFar(client: RawClient): () => Answer {
   let closed = false
   void client.closed.then(() => (closed = true))
-  return () => ({ text: client.pending.toString('latin1'), closed })
+  // A garbled HELLO may be a good one, and that one is answered with the connection's id.
+  return () => ({ text: client.pending.toString('latin1').replace(/(id\r\n:)\d+/g, '$1N'), closed })
 }

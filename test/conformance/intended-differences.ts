@@ -11,4 +11,38 @@ export interface IntendedDifference {
   readonly proxied: RegExp
 }
 
-export const INTENDED_DIFFERENCES: readonly IntendedDifference[] = []
+export const INTENDED_DIFFERENCES: readonly IntendedDifference[] = [
+  {
+    command: /^CLIENT SETINFO\b/i,
+    reason: 'kept by the session; Redis knows it since 7.2, and clients send it to whichever server they find',
+    proxied:
+      /^(\+OK|-ERR (Unrecognized option|lib-name cannot contain|wrong number of arguments for 'client\|setinfo').*)\r\n$/,
+  },
+  {
+    command: /^CLIENT NO-TOUCH\b/i,
+    reason: 'kept by the session; Redis knows it since 7.2',
+    proxied: /^(\+OK|-ERR (syntax error|wrong number of arguments for 'client\|no-touch' command))\r\n$/,
+  },
+  {
+    command: /^CLIENT INFO$/i,
+    reason:
+      'tells of the session and not of an upstream connection: in the fields of Redis 7.2, without subcommand names',
+    proxied:
+      /^(txt:)?id= addr= laddr= fd= name=\S* age= .* cmd=client user=default redir=-1 resp=[23] lib-name=\S* lib-ver=\S*\n\r\n$/,
+  },
+  {
+    command: /^CLIENT LIST$/i,
+    reason: 'lists sessions and not upstream connections: in the fields of Redis 7.2',
+    proxied: /^\r\n(txt:)?id= addr= laddr= fd= .* resp= lib-name= lib-ver=$/,
+  },
+  {
+    command: /^DEBUG\b/i,
+    reason: 'refused whatever the server allows: it can stop or crash a server that others use',
+    proxied: /^-ERR respool does not carry this command\r\n$/,
+  },
+  {
+    command: /^SHUTDOWN\b/i,
+    reason: 'refused: the server would go away from under every session',
+    proxied: /^-ERR respool does not carry this command\r\n$/,
+  },
+]

@@ -18,6 +18,13 @@ export const inline = family('inline', {
     raw('GET k\r\n'),
     raw('\r\n\r\nGET k\r\n'),
     raw('ECHO a\rb\r\n'),
+    raw('\f\vPING\f\r\n'),
+    raw('ECHO a\fb\r\n'),
+    raw('ECHO a\vb\r\n'),
+    raw('ECHO\v a\r\n'),
+    raw('ECHO "a"\f\r\n'),
+    raw('ECHO \fa\r\n'),
+    raw('ECHO \x85\xa0\r\n'),
   ],
   quotes: lines(
     'SET k "a b"',

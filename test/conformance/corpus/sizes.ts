@@ -87,12 +87,20 @@ export const sizes = family('sizes', {
     ['RPUSH', 'l', bytesOf(80_000)],
     'BLPOP l 0',
   ],
-  'large arguments where none is expected': [
+  'large arguments of connection commands': [
     ['PING', bytesOf(70_000)],
-    ['BOGUS', bytesOf(70_000)],
     ['SELECT', '1'.repeat(70_000)],
-    ['GET', 'a', bytesOf(70_000)],
     ['CLIENT', 'x'.repeat(70_000)],
+    ['CLIENT', 'SETNAME', bytesOf(70_000)],
+    ['AUTH', 'x'.repeat(70_000)],
+    ['HELLO', bytesOf(70_000)],
+    ['MULTI', bytesOf(70_000)],
+    'PING',
+  ],
+  'large arguments where none is expected': [
+    ['BOGUS', bytesOf(70_000)],
+    ['GET', 'a', bytesOf(70_000)],
+    ['CONFIG', 'x'.repeat(70_000)],
     ['OBJECT', 'ENCODING', bytesOf(70_000)],
     'PING',
   ],
