@@ -85,11 +85,11 @@ function tracking(_session: Session, args: Arguments): Outcome {
   return args.lower(2) === 'off' && args.count === 3 ? reply(OK) : relayed('tracking')
 }
 
-function caching(_session: Session, args: Arguments): Outcome {
-  const word = args.lower(2)
-  const mode = word === 'yes' ? 'OPTIN' : word === 'no' ? 'OPTOUT' : null
-  if (mode === null) return code('syntax')
-  return failure(`ERR CLIENT CACHING ${word.toUpperCase()} is only valid when tracking is enabled in ${mode} mode.`)
+/** A session that tracks is relayed and never gets here. */
+function caching(): Outcome {
+  return failure(
+    'ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled',
+  )
 }
 
 function replyMode(_session: Session, args: Arguments): Outcome {
