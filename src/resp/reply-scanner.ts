@@ -108,7 +108,8 @@ export class ReplyScanner {
   }
 
   #announce(type: number, length: number): void {
-    if (length < -1) throw new ReplyFault('negative length')
+    // Only RESP2's two nulls have a negative length; in a map it would make the count of values run backwards.
+    if (length < 0 && (length < -1 || (type !== DOLLAR && type !== STAR))) throw new ReplyFault('negative length')
     switch (type) {
       case DOLLAR:
       case BANG:
