@@ -260,11 +260,11 @@ export class DownstreamConnection implements Downstream, TurnTask {
     const known = spec ?? this.#learn(buf.toString('latin1', nameStart, nameStart + nameLength))
     if (known === null) return this.session.held === null
     const { session } = this
-    // A subcommand can be something else altogether: SCRIPT KILL is no SCRIPT LOAD.
-    const inner = known.subcommands !== null && known.handling === 'forward'
-    const row = inner ? resolve(known, new Arguments(buf, start, end)) : known
+    const row = known.subcommands === null ? known : resolve(known, new Arguments(buf, start, end))
     session.lastCommand = row.name
-    return dispatch(session, row, { buf, start, end, argc })
+    // A subcommand can be something else altogether: SCRIPT KILL is no SCRIPT LOAD.
+    const ruling = known.handling === 'forward' ? row : known
+    return dispatch(session, ruling, { buf, start, end, argc })
   }
 
   /** What to do with a name that the table does not have; null if nothing, or nothing yet. */

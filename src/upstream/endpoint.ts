@@ -7,7 +7,7 @@ import { Backoff } from '../util/backoff.js'
 import type { EventLog } from '../util/log.js'
 import { type CloseReason, type ConnectionOwner, UpstreamConnection, type UpstreamContext } from './connection.js'
 import { type HandshakeFailure, type HandshakeOutcome, type ServerInfo, shakeHands } from './handshake.js'
-import { Lane, type Waiter } from './lane.js'
+import { Lane, longestWaitFirst, type Waiter } from './lane.js'
 
 /** The part of the configuration that concerns upstream connections. */
 export type UpstreamSettings = Pick<Config, 'upstream' | 'pool'>
@@ -24,6 +24,8 @@ interface Membership {
 
 /** Closings that say that a connection was worn out rather than needed: go-redis counts them as stale. */
 const STALE: readonly CloseReason[] = ['idle', 'lifetime', 'timeout', 'remote']
+/** How much longer somebody must have waited for a lease than those of the lane that it comes back to, to get its place, ms. */
+const LANE_PATIENCE = 50
 
 /**
  * All connections to one Redis process, in lanes, under two hard limits: `pool.max` shared connections and
@@ -154,11 +156,12 @@ export class Endpoint implements ConnectionOwner {
     return true
   }
 
-  /** Keeps what should always be there. */
+  /** Keeps what should always be there, but takes no place from those who work. */
   ensureMinimum(): void {
     const home = this.home
-    const wanted = Math.max(this.settings.pool.min, this.downSince === null ? 0 : 1)
-    if (home.shared.length + home.opening < wanted) this.openShared(home)
+    const { min, max } = this.settings.pool
+    const wanted = Math.max(min, this.downSince === null ? 0 : 1)
+    if (home.shared.length + home.opening < wanted && this.#sharedCount < max) this.openShared(home)
   }
 
   stats(): EndpointStats {
@@ -274,7 +277,8 @@ export class Endpoint implements ConnectionOwner {
       this.onUp()
     }
     connection.markReady()
-    this.#openWanted()
+    // Later, when those it was opened for have sent their commands: until then it looks idle, and would have to make room.
+    setImmediate(() => this.#openWanted())
   }
 
   #rejected(connection: UpstreamConnection, failure: HandshakeFailure): void {
@@ -321,10 +325,8 @@ export class Endpoint implements ConnectionOwner {
 
   /** Opens connections for those who wait. */
   #openWanted(): void {
-    for (const lane of this.lanes.values()) {
-      if (lane.waiting.length > 0) this.openShared(lane)
-      if (lane.leaseWaiting.length > lane.openingLeases) this.#openLease(lane)
-    }
+    for (const lane of longestWaitFirst(this.lanes.values(), 'waiting')) this.openShared(lane)
+    this.#openWantedLeases()
     this.ensureMinimum()
   }
 
@@ -349,15 +351,17 @@ export class Endpoint implements ConnectionOwner {
   }
 
   #grantLease(lane: Lane, connection: UpstreamConnection): void {
+    const [first] = longestWaitFirst(this.lanes.values(), 'leaseWaiting')
+    const late = first !== undefined && lane.leaseWaiting.oldest - first.leaseWaiting.oldest > LANE_PATIENCE
+    if (late && this.#leaseCount >= this.settings.pool.leases.max) return connection.close('room', '')
     const waiter = lane.leaseWaiting.shift()
     if (waiter === undefined) lane.idleLeases.push(connection)
     else waiter.granted(connection)
-    this.#serveOtherLanes()
+    this.#openWantedLeases()
   }
 
-  /** A lease that idles in one lane is in the way of somebody who waits in another. */
-  #serveOtherLanes(): void {
-    for (const lane of this.lanes.values()) if (lane.leaseWaiting.length > lane.openingLeases) this.#openLease(lane)
+  #openWantedLeases(): void {
+    for (const lane of longestWaitFirst(this.lanes.values(), 'leaseWaiting')) this.#openLease(lane)
   }
 
   #wakeAll(lane: Lane): void {

@@ -24,6 +24,12 @@ export class WaitQueue {
     return this.#live
   }
 
+  /** The deadline of the one who has waited longest; Infinity if nobody waits. */
+  get oldest(): number {
+    while (this.#ring.peek()?.cancelled === true) this.#ring.shift()
+    return this.#ring.peek()?.deadline ?? Infinity
+  }
+
   push(waiter: Waiter): void {
     this.#ring.push(waiter)
     this.#live++
@@ -114,4 +120,9 @@ export class Lane {
     // Everything here is busy with something big or slow: a new connection is better, if there may be one.
     return this.endpoint.openShared(this) ? null : fallback
   }
+}
+
+/** The lanes in which somebody waits in that queue, the longest wait first. */
+export function longestWaitFirst(lanes: Iterable<Lane>, queue: 'waiting' | 'leaseWaiting'): Lane[] {
+  return [...lanes].filter((lane) => lane[queue].length > 0).sort((a, b) => a[queue].oldest - b[queue].oldest)
 }
