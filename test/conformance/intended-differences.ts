@@ -45,4 +45,15 @@ export const INTENDED_DIFFERENCES: readonly IntendedDifference[] = [
     reason: 'refused: the server would go away from under every session',
     proxied: /^-ERR respool does not carry this command\r\n$/,
   },
+  {
+    command: /^SCRIPT DEBUG\b/i,
+    reason: 'refused: it turns a connection into a debugger console',
+    proxied: /^-ERR respool does not carry this command\r\n$/,
+  },
+  {
+    command: /^(SELECT|CLIENT|AUTH|HELLO) .{60}/,
+    reason:
+      'respool keeps no argument of over 64 KiB for the commands it answers itself; Redis too answers these with errors',
+    proxied: /^-ERR respool does not take arguments of this size for this command\r\n$/,
+  },
 ]
