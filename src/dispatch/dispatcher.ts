@@ -50,7 +50,8 @@ function forward(session: Session, spec: CommandSpec, frame: Frame): boolean {
     return holdFor(session, connection)
   }
   const { clock, limits } = session.context
-  submit(session, connection, spec, frame, clock.now + limits.commandTimeout)
+  if (connection === session.lease) submitInTurn(session, connection, spec, frame, limits.commandTimeout)
+  else submit(session, connection, spec, frame, clock.now + limits.commandTimeout)
   return true
 }
 
@@ -160,8 +161,7 @@ function onLease(
   if (!session.takeLease(spec, reason)) return false
   if (session.lease === null) return true
   if (!session.lease.usable) return holdFor(session, session.lease)
-  const { clock, limits } = session.context
-  submit(session, session.lease, spec, frame, clock.now + limits.commandTimeout)
+  submitInTurn(session, session.lease, spec, frame, session.context.limits.commandTimeout)
   if (session.mode.current !== next) session.mode.to(next)
   return true
 }
@@ -195,10 +195,21 @@ function submitBlocking(
   time: number,
 ): boolean {
   if (!lease.usable) return holdFor(session, lease)
-  const { clock, limits } = session.context
-  const limit = time > 0 ? time + limits.commandTimeout : Infinity
-  submit(session, lease, spec, frame, clock.now + limit)
+  const limit = time > 0 ? time + session.context.limits.commandTimeout : Infinity
+  submitInTurn(session, lease, spec, frame, limit)
   return true
+}
+
+/** On a lease a command may stand behind one that blocks: its own time begins when that one's is over. */
+function submitInTurn(
+  session: Session,
+  lease: UpstreamConnection,
+  spec: CommandSpec,
+  frame: Frame,
+  limit: number,
+): void {
+  const before = lease.inflight.at(lease.inflight.length - 1)?.deadline ?? 0
+  submit(session, lease, spec, frame, Math.max(session.context.clock.now, before) + limit)
 }
 
 /** Gives the session its lease for good: from this command on every byte goes through. */
@@ -261,8 +272,7 @@ function submitOnLease(session: Session, spec: CommandSpec, frame: Frame): boole
   const blocks = session.mode.current !== 'queueing' && (spec.handling === 'block' || spec.handling === 'blockIf')
   const time = blocks ? blockTime(spec, new Arguments(frame.buf, frame.start, frame.end)) : -1
   if (time !== -1) return submitBlocking(session, lease, spec, frame, time)
-  const { clock, limits } = session.context
-  submit(session, lease, spec, frame, clock.now + limits.commandTimeout)
+  submitInTurn(session, lease, spec, frame, session.context.limits.commandTimeout)
   return true
 }
 

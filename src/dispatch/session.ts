@@ -31,6 +31,9 @@ const MOVES: Record<Mode, readonly Mode[]> = {
   closed: [],
 }
 
+/** Modes in which Redis keeps something on the lease that belongs to the session. */
+const BINDING: readonly Mode[] = ['watching', 'queueing', 'relaying']
+
 /** Why a session takes no further commands for the moment. */
 export type Hold = 'connection' | 'lease' | 'drained' | 'congested' | 'outstanding' | 'learning'
 
@@ -164,7 +167,7 @@ export class Session {
   settle(): void {
     if (this.#inflight > 0) return
     if (this.lease === null) this.connection = null
-    else if (this.mode.current === 'open') this.giveLeaseBack(true)
+    else if (!BINDING.includes(this.mode.current)) this.giveLeaseBack(true)
     else if (this.lease.state.current !== 'ready') this.dropLease()
     if (this.held === 'drained') this.unhold()
   }
@@ -249,7 +252,7 @@ export class Session {
 
   #refuse(spec: CommandSpec): true {
     this.answerError(spec, this.refusal!)
-    this.refusal = null
+    this.refusal = this.leaseReason = null
     return true
   }
 
