@@ -10,7 +10,7 @@ export function splitInline(line: string): string[] | null {
     while (isSpace(line[at])) at++
     if (at >= line.length) return args
     let word = ''
-    while (at < line.length && !isSpace(line[at])) {
+    while (at < line.length && !endsWord(line[at])) {
       const quote = line[at]
       if (quote !== '"' && quote !== "'") {
         word += line[at++]
@@ -21,6 +21,7 @@ export function splitInline(line: string): string[] | null {
       word += quoted.text
       at = quoted.end
       if (at < line.length && !isSpace(line[at])) return null
+      break
     }
     args.push(word)
   }
@@ -70,7 +71,12 @@ function singleQuoted(line: string, from: number): Quoted | null {
   return null
 }
 
-/** White space by C's isspace, and NUL, at which Redis's splitting stops. */
+/** What ends a word without quotes: to Redis, a vertical tab or a form feed inside one is part of it. */
+function endsWord(char: string): boolean {
+  return char === ' ' || char === '\t' || char === '\n' || char === '\r'
+}
+
+/** White space by C's isspace. */
 function isSpace(char: string | undefined): boolean {
   return char === ' ' || (char !== undefined && char >= '\t' && char <= '\r')
 }
