@@ -119,7 +119,8 @@ export class RequestScanner {
 
   #scanInline(buf: Buffer, pos: number, end: number): Scan {
     const lf = buf.subarray(pos, end).indexOf(LF)
-    if (lf === -1) return end - pos > this.limits.inlineBytes ? this.#bad('inlineTooBig') : Scan.more
+    if ((lf === -1 ? end - pos : lf) > this.limits.inlineBytes) return this.#bad('inlineTooBig')
+    if (lf === -1) return Scan.more
     this.pos = pos + lf + 1
     return Scan.inline
   }
