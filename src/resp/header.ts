@@ -9,8 +9,9 @@ export let headerValue = 0
 
 /**
  * Reads the number of a header line such as `*3\r\n`, from the byte after the type, and answers the position behind
- * the line. Strict as Redis's string2ll: no sign but minus, no leading zeros, nothing else before the CR. Like
- * Redis it takes any byte for the LF; `lineIsCanonical` tells the difference where it matters.
+ * the line. Strict as Redis's string2ll: no sign but minus, no leading zeros, nothing else before the CR. Positive
+ * numbers of more digits than are exact are refused, as they are far over any limit; of negative ones only the sign matters.
+ * Like Redis it takes any byte for the LF: the caller tells the difference where it matters.
  */
 export function readHeader(buf: Buffer, pos: number, end: number): number {
   let at = pos
@@ -31,7 +32,7 @@ export function readHeader(buf: Buffer, pos: number, end: number): number {
   if (buf[at] !== CR) return badHeader(buf, at, end)
   if (at + 1 >= end) return INCOMPLETE
   const digits = at - first
-  if (digits === 0 || digits > 15 || (buf[first] === ZERO && (digits > 1 || negative))) return INVALID
+  if (digits === 0 || digits > (negative ? 18 : 15) || (buf[first] === ZERO && (digits > 1 || negative))) return INVALID
   headerValue = negative ? -value : value
   return at + 2
 }
