@@ -8,5 +8,5 @@ const SEED = Number(process.env['PROPERTY_SEED'] ?? randomInt(2 ** 31))
 /** Checks a property on so many random inputs. The seed is printed, and the smallest failing input with it. */
 export function check<T>(t: TestContext, runs: number, property: fc.IRawProperty<T>): Promise<void> | void {
   t.diagnostic(`PROPERTY_SEED=${SEED}`)
-  return fc.assert(property, { seed: SEED, numRuns: runs }) as Promise<void> | void
+  return fc.assert(property, { seed: SEED, numRuns: runs })
 }
