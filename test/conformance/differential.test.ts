@@ -6,12 +6,13 @@
  */
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
+import { RawClient } from '../helpers/raw.ts'
 import { startRedis } from '../helpers/redis.ts'
 import { startRespool } from '../helpers/respool.ts'
 import { commandForms, corpus } from './corpus/index.ts'
 import type { Family, Protocol, Script } from './corpus/script.ts'
 import { Comparison } from './differences.ts'
-import { OtherClient, play, stepsOf, type Mode, type Outcome } from './play.ts'
+import { OtherClient, play, stepsOf, type Mode, type Outcome, type Side } from './play.ts'
 
 const SELF_CHECK = process.env['CONFORMANCE_SELF_CHECK'] === '1'
 const ONLY = process.env['CONFORMANCE_ONLY'] ?? ''
@@ -23,12 +24,6 @@ const SOME_CUTS = 5
 const SETTINGS = ['--hz', '100']
 const SHOWN_FAILURES = 12
 
-interface Side {
-  /** Where the scripts' sessions connect to. */
-  readonly port: number
-  readonly other: OtherClient
-}
-
 let direct: Side
 let proxied: Side
 const stops: (() => unknown)[] = []
@@ -38,8 +33,8 @@ const references = new Map<string, Promise<Outcome>>()
 before(async () => {
   const server = await startServer()
   const twin = await startServer()
-  direct = { port: server.port, other: await connectOther(server.port) }
-  proxied = { port: SELF_CHECK ? twin.port : await startProxy(twin.url), other: await connectOther(twin.port) }
+  direct = await sideOf(server.port, server.port)
+  proxied = await sideOf(SELF_CHECK ? twin.port : await startProxy(twin.url), twin.port)
 })
 
 after(async () => {
@@ -78,7 +73,7 @@ test('every intended difference still occurs', { skip: SELF_CHECK || ONLY !== ''
 async function failuresOf(family: Family, script: Script, protocol: Protocol, mode: Mode['name']): Promise<string[]> {
   const expected = await referenceOf(family, script, protocol)
   for (const variant of variantsOf(script, protocol, mode)) {
-    const outcome = await play(proxied.port, proxied.other, script, protocol, variant)
+    const outcome = await play(proxied, script, protocol, variant)
     const differences = comparison.between(stepsOf(script, protocol), protocol, expected, outcome)
     const cut = variant.name === 'cut in two' ? `, cut before byte ${variant.at}` : ''
     // The first cut that fails tells enough.
@@ -92,7 +87,7 @@ function referenceOf(family: Family, script: Script, protocol: Protocol): Promis
   const key = `${protocol} ${family.name}: ${script.name}`
   let reference = references.get(key)
   if (!reference) {
-    reference = play(direct.port, direct.other, script, protocol, { name: 'step by step' })
+    reference = play(direct, script, protocol, { name: 'step by step' })
     references.set(key, reference)
   }
   return reference
@@ -132,8 +127,12 @@ async function startProxy(upstream: string): Promise<number> {
   return respool.port
 }
 
-async function connectOther(port: number): Promise<OtherClient> {
-  const other = await OtherClient.connect(port)
-  stops.push(() => other.close())
-  return other
+async function sideOf(port: number, serverPort: number): Promise<Side> {
+  const other = await OtherClient.connect(serverPort)
+  const pacer = await RawClient.connect(port)
+  stops.push(
+    () => other.close(),
+    () => pacer.close(),
+  )
+  return { port, other, pacer }
 }

@@ -11,6 +11,16 @@ export type Mode =
   /** Two writes, cut at this byte of the whole stream. */
   | { name: 'cut in two'; at: number }
 
+/** What a script is played on: a port, and the server behind it. */
+export interface Side {
+  /** Where the scripts' sessions connect to. */
+  readonly port: number
+  /** Connected to the server itself. */
+  readonly other: OtherClient
+  /** Connected to the port: whoever has answered its PING has read all that was sent before, in a read of its own. */
+  readonly pacer: RawClient
+}
+
 export interface Outcome {
   /** The reply frames of each step. */
   readonly frames: Buffer[][]
@@ -31,15 +41,9 @@ export function stepsOf(script: Script, protocol: Protocol): Step[] {
 }
 
 /** Plays a script in an empty server, over a new connection to the port. */
-export async function play(
-  port: number,
-  other: OtherClient,
-  script: Script,
-  protocol: Protocol,
-  mode: Mode,
-): Promise<Outcome> {
-  await other.empty()
-  const client = await RawClient.connect(port)
+export async function play(side: Side, script: Script, protocol: Protocol, mode: Mode): Promise<Outcome> {
+  await side.other.empty()
+  const client = await RawClient.connect(side.port)
   const steps = stepsOf(script, protocol)
   const outcome: Outcome = { frames: steps.map(() => []), problem: undefined }
   let at = 0
@@ -47,10 +51,10 @@ export async function play(
     let sentBefore = 0
     for (const run of runsOf(steps, mode, script.waits)) {
       const bytes = Buffer.concat(run.map((step) => step.bytes))
-      await send(client, bytes, mode, sentBefore)
+      await send(client, side.pacer, bytes, mode, sentBefore)
       sentBefore += bytes.length
       for (const step of run) {
-        if (step.elsewhere) await other.act(step)
+        if (step.elsewhere) await side.other.act(step)
         for (let left = repliesIn(protocol, step.replies); left > 0; left--) {
           outcome.frames[at].push(await client.frame(FRAME_WAIT_MS))
         }
@@ -78,22 +82,21 @@ function runsOf(steps: Step[], mode: Mode, waits: boolean): Step[][] {
   return runs
 }
 
-async function send(client: RawClient, bytes: Buffer, mode: Mode, sentBefore: number): Promise<void> {
-  if (bytes.length === 0) return
+async function send(client: RawClient, pacer: RawClient, bytes: Buffer, mode: Mode, sentBefore: number): Promise<void> {
+  const parts = partsOf(bytes, mode, sentBefore)
+  for (const [nth, part] of parts.entries()) {
+    if (nth > 0) await pacer.call('PING')
+    client.send(part)
+  }
+}
+
+function partsOf(bytes: Buffer, mode: Mode, sentBefore: number): Buffer[] {
+  if (bytes.length === 0) return []
   if (mode.name === 'byte by byte') {
-    const fine = pieces(bytes.subarray(0, BYTE_BY_BYTE), 1)
-    await client.sendPieces([...fine, ...pieces(bytes.subarray(BYTE_BY_BYTE), 4093)])
-    return
+    return [...pieces(bytes.subarray(0, BYTE_BY_BYTE), 1), ...pieces(bytes.subarray(BYTE_BY_BYTE), 4093)]
   }
   const cut = mode.name === 'cut in two' ? mode.at - sentBefore : 0
-  if (cut > 0 && cut < bytes.length) {
-    client.send(bytes.subarray(0, cut))
-    // Long enough for the other process to have read the first piece.
-    await sleep(1)
-    client.send(bytes.subarray(cut))
-  } else {
-    client.send(bytes)
-  }
+  return cut > 0 && cut < bytes.length ? [bytes.subarray(0, cut), bytes.subarray(cut)] : [bytes]
 }
 
 async function endOf(client: RawClient): Promise<void> {
