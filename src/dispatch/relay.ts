@@ -1,4 +1,7 @@
+import type { CommandSpec } from '../commands/spec.js'
+import type { PinReason } from '../metrics/recorder.js'
 import type { UpstreamConnection } from '../upstream/connection.js'
+import type { Frame } from './send.js'
 import type { Session } from './session.js'
 
 /**
@@ -14,4 +17,22 @@ export function startRelay(session: Session, lease: UpstreamConnection): void {
       if (!session.closed) session.downstream.finish()
     },
   })
+}
+
+/** Gives the session its lease for good: from this command on every byte goes through. */
+export function relay(session: Session, spec: CommandSpec, frame: Frame, reason: PinReason): boolean {
+  if (!session.takeLease(spec, reason)) return false
+  const lease = session.lease
+  if (lease === null) return true
+  if (session.ring.length > 0) return session.hold('drained')
+  startRelay(session, lease)
+  return relayBytes(session, frame.buf, frame.start, frame.end)
+}
+
+/** Passes on whatever a relayed session says, commands or not: Redis itself is the judge of it. False means: not now. */
+export function relayBytes(session: Session, buf: Buffer, start: number, end: number): boolean {
+  const lease = session.lease!
+  if (lease.congested) return session.hold('congested')
+  lease.sendPart(buf, start, end)
+  return true
 }

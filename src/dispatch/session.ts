@@ -25,7 +25,7 @@ const MOVES: Record<Mode, readonly Mode[]> = {
   open: ['watching', 'queueing', 'relaying', 'closed'],
   watching: ['open', 'queueing', 'spoilt', 'relaying', 'closed'],
   queueing: ['open', 'discarding', 'relaying', 'closed'],
-  spoilt: ['open', 'discarding', 'closed'],
+  spoilt: ['open', 'discarding', 'relaying', 'closed'],
   discarding: ['open', 'closed'],
   relaying: ['open', 'closed'],
   closed: [],
@@ -169,7 +169,7 @@ export class Session {
     if (this.lease === null) this.connection = null
     else if (!BINDING.includes(this.mode.current)) this.giveLeaseBack(true)
     else if (this.lease.state.current !== 'ready') this.dropLease()
-    if (this.held === 'drained') this.unhold()
+    if (this.held === 'drained' || this.held === 'congested') this.unhold()
   }
 
   /** The lease is lost, or given up, with a transaction on it: that transaction can only fail now. */
@@ -200,6 +200,8 @@ export class Session {
 
   /** Gets a lease; false while it waits for one, true with `lease` still null if the command at hand was answered with an error. */
   takeLease(spec: CommandSpec, reason: PinReason): boolean {
+    // One that was lost before it was used is no lease.
+    if (this.lease?.state.current === 'closed' && this.#inflight === 0) this.giveLeaseBack(false)
     if (this.lease !== null) return true
     if (this.#inflight > 0) return this.hold('drained')
     if (this.refusal !== null) return this.#refuse(spec)

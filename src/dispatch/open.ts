@@ -1,0 +1,110 @@
+import type { CommandSpec } from '../commands/spec.js'
+import type { PinReason } from '../metrics/recorder.js'
+import { Arguments } from '../resp/arguments.js'
+import { error, OK } from '../resp/encode.js'
+import { answer, hasArity } from './local/local.js'
+import { relay } from './relay.js'
+import { blockTimeOf, forward, type Frame, holdFor, submitBlocking, submitInTurn } from './send.js'
+import type { Session } from './session.js'
+
+export function dispatchOpen(session: Session, spec: CommandSpec, frame: Frame): boolean {
+  switch (spec.handling) {
+    case 'forward':
+      return forward(session, spec, frame)
+    case 'local':
+      return answerLocally(session, spec, frame)
+    case 'refuse':
+      return refuse(session, spec)
+    case 'transaction':
+    case 'block':
+    case 'blockIf':
+    case 'relay':
+      // Redis answers a wrong number of arguments at once, and nothing is blocked or begun by it.
+      if (!hasArity(spec, frame.argc)) return forward(session, spec, frame)
+  }
+  if (spec.handling === 'transaction') return dispatchTransaction(session, spec, frame)
+  if (spec.handling === 'relay') return relay(session, spec, frame, spec.name === 'monitor' ? 'monitor' : 'subscribe')
+  return dispatchBlocking(session, spec, frame)
+}
+
+/** Answers a command here, or does what its handler says instead. */
+export function answerLocally(session: Session, spec: CommandSpec, frame: Frame): boolean {
+  const outcome = answer(session, spec, new Arguments(frame.buf, frame.start, frame.end))
+  switch (outcome.kind) {
+    case 'reply':
+      session.answer(spec, outcome.text)
+      return true
+    case 'error':
+      session.answer(spec, error(outcome.text), true)
+      return true
+    case 'code':
+      session.answerError(spec, outcome.code)
+      return true
+    case 'drain':
+      return session.hold('drained')
+    case 'forward':
+      return forward(session, spec, outcome.request === null ? frame : ownFrame(outcome.request))
+    case 'relay':
+      return relay(session, spec, frame, outcome.reason)
+    case 'quit':
+      session.answer(spec, outcome.text)
+      session.downstream.finish()
+      return true
+  }
+}
+
+function ownFrame(request: string): Frame {
+  const buf = Buffer.from(request, 'latin1')
+  return { buf, start: 0, end: buf.length, argc: 0 }
+}
+
+/** Names that a browser sends to a port that is not for it. Redis ends such a connection, and so do we. */
+const HTTP_NAMES = ['post', 'host:']
+
+export function refuse(session: Session, spec: CommandSpec): true {
+  if (HTTP_NAMES.includes(spec.name)) session.downstream.destroy('http')
+  else session.answerError(spec, 'refused')
+  return true
+}
+
+export function dispatchTransaction(session: Session, spec: CommandSpec, frame: Frame): boolean {
+  switch (spec.name) {
+    case 'multi':
+      return onLease(session, spec, frame, 'multi', 'queueing')
+    case 'watch':
+      return onLease(session, spec, frame, 'watch', 'watching')
+    case 'exec':
+      session.answerError(spec, 'execWithoutMulti')
+      return true
+    case 'discard':
+      session.answerError(spec, 'discardWithoutMulti')
+      return true
+    default: // UNWATCH
+      session.answer(spec, OK)
+      return true
+  }
+}
+
+/** Sends a command on the lease, after getting one if need be, and moves on to the mode. */
+function onLease(
+  session: Session,
+  spec: CommandSpec,
+  frame: Frame,
+  reason: PinReason,
+  next: 'queueing' | 'watching',
+): boolean {
+  if (!session.takeLease(spec, reason)) return false
+  if (session.lease === null) return true
+  if (!session.lease.usable) return holdFor(session, session.lease)
+  submitInTurn(session, session.lease, spec, frame, session.context.limits.commandTimeout)
+  if (session.mode.current !== next) session.mode.to(next)
+  return true
+}
+
+function dispatchBlocking(session: Session, spec: CommandSpec, frame: Frame): boolean {
+  const time = blockTimeOf(spec, frame)
+  if (time === -1) return forward(session, spec, frame)
+  if (!session.takeLease(spec, 'blocking')) return false
+  if (session.lease === null) return true
+  return submitBlocking(session, session.lease, spec, frame, time)
+}

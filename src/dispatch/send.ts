@@ -1,0 +1,89 @@
+import { blockTime } from '../commands/blocking.js'
+import type { CommandSpec } from '../commands/spec.js'
+import { Arguments } from '../resp/arguments.js'
+import { command } from '../resp/encode.js'
+import type { UpstreamConnection } from '../upstream/connection.js'
+import { StepReply } from '../upstream/handshake.js'
+import type { Session } from './session.js'
+
+/** A whole request frame, in canonical form. */
+export interface Frame {
+  buf: Buffer
+  start: number
+  end: number
+  argc: number
+}
+
+/** Sends a command to where the session's commands go. */
+export function forward(session: Session, spec: CommandSpec, frame: Frame): boolean {
+  let connection = session.connection
+  if (connection === null) {
+    connection = session.lane.pick()
+    if (connection === null) return session.awaitConnection(spec)
+    session.connection = connection
+  } else if (!connection.usable) {
+    return holdFor(session, connection)
+  }
+  const { clock, limits } = session.context
+  if (connection === session.lease) submitInTurn(session, connection, spec, frame, limits.commandTimeout)
+  else submit(session, connection, spec, frame, clock.now + limits.commandTimeout)
+  return true
+}
+
+function submit(
+  session: Session,
+  connection: UpstreamConnection,
+  spec: CommandSpec,
+  frame: Frame,
+  deadline: number,
+): void {
+  connection.send(session.open(spec, deadline), frame.buf, frame.start, frame.end)
+}
+
+/** Its connection takes nothing now: because it is full, or on its way out and first has to answer what it was sent. */
+export function holdFor(session: Session, connection: UpstreamConnection): false {
+  return session.hold(connection === session.lease && connection.congested ? 'congested' : 'drained')
+}
+
+/** On a lease a command may stand behind one that blocks: its own time begins when that one's is over. */
+export function submitInTurn(
+  session: Session,
+  lease: UpstreamConnection,
+  spec: CommandSpec,
+  frame: Frame,
+  limit: number,
+): void {
+  const before = lease.inflight.at(lease.inflight.length - 1)?.deadline ?? 0
+  submit(session, lease, spec, frame, Math.max(session.context.clock.now, before) + limit)
+}
+
+/** The limit of a blocking call is its own time and the usual limit on top; none for 0, nor for a time that Redis has to judge. */
+export function submitBlocking(
+  session: Session,
+  lease: UpstreamConnection,
+  spec: CommandSpec,
+  frame: Frame,
+  time: number,
+): boolean {
+  if (!lease.usable) return holdFor(session, lease)
+  if (COUNTS_OWN_WRITES.includes(spec.name)) touch(session, lease)
+  const limit = time > 0 ? time + session.context.limits.commandTimeout : Infinity
+  submitInTurn(session, lease, spec, frame, limit)
+  return true
+}
+
+/** These wait for what their own connection has written, and the session wrote on another one. */
+const COUNTS_OWN_WRITES = ['wait', 'waitaof']
+
+/** Any command brings its connection up to date with all writes so far: Redis notes the replication offset after each. */
+function touch(session: Session, lease: UpstreamConnection): void {
+  const { clock, limits } = session.context
+  lease.sendText(new StepReply(clock.now, clock.now + limits.commandTimeout, () => {}), PING)
+}
+
+const PING = command('PING')
+
+/** How long a command may block its connection, as `blockTime` has it. */
+export function blockTimeOf(spec: CommandSpec, { buf, start, end }: Frame): number {
+  return blockTime(spec, new Arguments(buf, start, end))
+}

@@ -1,0 +1,95 @@
+import type { CommandSpec } from '../commands/spec.js'
+import { OK, QUEUED } from '../resp/encode.js'
+import { hasArity, isHarmless, movesSession } from './local/local.js'
+import { answerLocally, dispatchOpen, dispatchTransaction, refuse } from './open.js'
+import { relay } from './relay.js'
+import { blockTimeOf, type Frame, holdFor, submitBlocking, submitInTurn } from './send.js'
+import type { Session } from './session.js'
+
+export function dispatchWatching(session: Session, spec: CommandSpec, frame: Frame): boolean {
+  if (leaseIsLost(session)) return dispatchSpoilt(session, spec, frame)
+  if (spec.handling === 'refuse') return refuse(session, spec)
+  if (spec.handling === 'relay') return relay(session, spec, frame, 'subscribe')
+  if (spec.handling === 'local') {
+    return movesSession(spec) ? relay(session, spec, frame, 'session') : answerLocally(session, spec, frame)
+  }
+  const done = submitOnLease(session, spec, frame)
+  if (!done || !hasArity(spec, frame.argc)) return done
+  if (spec.name === 'unwatch') session.mode.to('open')
+  else if (spec.name === 'multi') session.mode.to('queueing')
+  return true
+}
+
+export function dispatchQueueing(session: Session, spec: CommandSpec, frame: Frame): boolean {
+  if (leaseIsLost(session)) return dispatchDiscarding(session, spec, frame)
+  if (spec.name === 'quit' || spec.name === 'reset') return answerLocally(session, spec, frame)
+  if (spec.handling === 'refuse') {
+    // As after any error while queueing, EXEC must fail: that takes the transaction off Redis.
+    if (session.inflight > 0) return session.hold('drained')
+    session.dropLease()
+    return refuse(session, spec)
+  }
+  if (spec.handling === 'relay' || (spec.handling === 'local' && !isHarmless(spec))) {
+    return relay(session, spec, frame, 'session')
+  }
+  const done = submitOnLease(session, spec, frame)
+  // Whatever Redis answers to them, both end the transaction, and EXEC the watching too.
+  if (done && (spec.name === 'exec' || spec.name === 'discard') && hasArity(spec, frame.argc)) session.mode.to('open')
+  return done
+}
+
+function submitOnLease(session: Session, spec: CommandSpec, frame: Frame): boolean {
+  const lease = session.lease!
+  if (!lease.usable) return holdFor(session, lease)
+  const blocks = session.mode.current !== 'queueing' && (spec.handling === 'block' || spec.handling === 'blockIf')
+  const time = blocks ? blockTimeOf(spec, frame) : -1
+  if (time !== -1) return submitBlocking(session, lease, spec, frame, time)
+  submitInTurn(session, lease, spec, frame, session.context.limits.commandTimeout)
+  return true
+}
+
+/** Notices that the lease has gone while nothing was in flight. */
+function leaseIsLost(session: Session): boolean {
+  if (session.inflight > 0 || session.lease?.state.current === 'ready') return false
+  session.dropLease()
+  return true
+}
+
+/** The keys are watched by nobody any more, so they count as changed: the next transaction must fail. */
+export function dispatchSpoilt(session: Session, spec: CommandSpec, frame: Frame): boolean {
+  if (spec.handling !== 'transaction' || !hasArity(spec, frame.argc)) return dispatchOpen(session, spec, frame)
+  switch (spec.name) {
+    case 'multi':
+      session.mode.to('discarding')
+      break
+    case 'unwatch':
+      session.mode.to('open')
+      break
+    case 'watch':
+      break
+    default:
+      return dispatchTransaction(session, spec, frame)
+  }
+  session.answer(spec, OK)
+  return true
+}
+
+/** A transaction that cannot be carried out any more is taken in and ended with the answer that tells the client to start again. */
+export function dispatchDiscarding(session: Session, spec: CommandSpec, frame: Frame): boolean {
+  switch (spec.name) {
+    case 'quit':
+    case 'reset':
+      return answerLocally(session, spec, frame)
+    case 'exec':
+      session.mode.to('open')
+      session.answerError(spec, 'execAborted')
+      return true
+    case 'discard':
+      session.mode.to('open')
+      session.answer(spec, OK)
+      return true
+    default:
+      session.answer(spec, QUEUED)
+      return true
+  }
+}
