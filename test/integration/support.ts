@@ -35,7 +35,7 @@ export async function ask(client: RawClient, ...args: Argument[]): Promise<strin
 export async function pipeline(client: RawClient, commands: Argument[][]): Promise<string[]> {
   client.send(Buffer.concat(commands.map(encode)))
   const replies: string[] = []
-  for (const _command of commands) replies.push((await client.frame()).toString('latin1'))
+  while (replies.length < commands.length) replies.push((await client.frame()).toString('latin1'))
   return replies
 }
 
