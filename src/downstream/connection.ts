@@ -340,11 +340,12 @@ export class DownstreamConnection implements Downstream, TurnTask {
     this.resume()
   }
 
-  /** The application sends no more: what it is owed still goes out, unless it could be owed for ever. */
+  /** The application sends no more: what it is owed still goes out, unless that may never come. */
   #end(): void {
     this.#ended = true
     const { session } = this
-    if (session.leaseReason === 'blocking' || session.mode.current === 'relaying') return this.destroy('gone')
+    const never = session.leaseReason === 'blocking' || session.mode.current === 'relaying' || this.#large !== null
+    if (never) return this.destroy('gone')
     // Held commands come first; this is called again after them.
     if (session.held === null && !this.#choked) this.finish()
   }
