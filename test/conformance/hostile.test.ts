@@ -216,12 +216,16 @@ interface Answer {
   closed: boolean
 }
 
-/** The server is one thread: what came before two further rounds of another client has been answered after them. */
+/**
+ * The server is one thread: what was sent before another client's further rounds has been answered after them. Twice,
+ * because it first accepts the connection, then reads, and writes the answers of one turn in any order.
+ */
 async function answerToAny(bytes: Buffer): Promise<Answer> {
   const client = await RawClient.connect(directPort)
   const answer = answerSoFar(client)
   client.send(bytes)
   await nextTurn()
+  await directWitness.isServed()
   await directWitness.isServed()
   // The end is on its way then, and takes a moment longer than the answer.
   if (answer().text.includes('-ERR Protocol error')) await ended(client, bytes)
