@@ -240,7 +240,8 @@ export class UpstreamConnection implements TurnTask {
     // The newest commands may not have been written yet; the answer of the others is lost.
     let unsure = this.inflight.length - this.#batch
     for (let pending = this.inflight.shift(); pending !== undefined; pending = this.inflight.shift()) {
-      pending.lose(unsure-- > 0 ? 'outcomeUnknown' : 'notSent')
+      const loss = unsure-- > 0 ? 'outcomeUnknown' : 'notSent'
+      if (!pending.lost) pending.lose(loss)
     }
   }
 
