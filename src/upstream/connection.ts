@@ -2,7 +2,7 @@ import { connect, type Socket } from 'node:net'
 import type { Address } from '../config/config.js'
 import { GREATER } from '../resp/bytes.js'
 import { Output } from '../resp/output.js'
-import { Carry, HEADROOM, READ_SIZE, type ReadBuffer } from '../resp/read-buffer.js'
+import { Carry, HEADROOM, type ReadBuffer } from '../resp/read-buffer.js'
 import { ReplyFault, ReplyScanner } from '../resp/reply-scanner.js'
 import type { Recorder } from '../metrics/recorder.js'
 import type { TurnClock } from '../util/clock.js'
@@ -101,7 +101,6 @@ export class UpstreamConnection implements TurnTask {
 
   /** Who holds it as a lease and wants to know when it takes bytes again. */
   holder: { uncongested(): void } | null = null
-
   readonly #socket: Socket
   readonly #output: Output
   readonly #scanner = new ReplyScanner()
@@ -111,6 +110,7 @@ export class UpstreamConnection implements TurnTask {
   /** Commands in the output, not yet written. */
   #batch = 0
   #relay: Relay | null = null
+  #drainReason: CloseReason = 'idle'
 
   constructor(
     dial: DialOptions,
@@ -190,11 +190,10 @@ export class UpstreamConnection implements TurnTask {
     this.#drainReason = reason
     if (this.inflight.length === 0) this.close(reason, '')
   }
-  #drainReason: CloseReason = 'idle'
 
   /** Writes what was gathered in this turn. */
   run(): void {
-    if (this.state.current === 'closed') return
+    if (this.state.current === 'closed') return this.#output.clear()
     if (this.#batch > 0) this.context.recorder.batch(this.#batch)
     this.#batch = 0
     this.context.recorder.upstreamBytesOut += this.#output.bytes
@@ -314,6 +313,3 @@ export class UpstreamConnection implements TurnTask {
     else if (this.state.current === 'ready') this.owner.idle(this)
   }
 }
-
-/** Bytes that one read can bring on top of a carry that is not yet streamed. */
-export const LARGEST_CARRY = STREAM_FROM + READ_SIZE
