@@ -146,12 +146,16 @@ export class Endpoint implements ConnectionOwner {
   /** Opens a shared connection for the lane if one may be opened; true if so. */
   openShared(lane: Lane): boolean {
     if (lane.opening > 0 || !this.#mayDial()) return false
-    // Making room closes a connection, upon which this lane may have got its place already.
-    if (this.#sharedCount >= this.settings.pool.max) this.#makeRoom(lane)
-    if (lane.opening > 0) return true
-    if (this.#sharedCount >= this.settings.pool.max) return false
+    const { max } = this.settings.pool
+    // The place is taken before room is made for it: whoever hears of the closing must not get in between.
     this.#sharedCount++
     lane.opening++
+    if (this.#sharedCount > max) this.#makeRoom(lane)
+    if (this.#sharedCount > max) {
+      this.#sharedCount--
+      lane.opening--
+      return false
+    }
     this.#dial(lane, false)
     return true
   }
