@@ -1,7 +1,7 @@
 import { Redis } from 'ioredis'
 import { createClient } from 'redis'
 import { run, succeeds } from '../helpers/commands.ts'
-import { exchange, heading, line, show } from './terminal.ts'
+import { exchange, heading, line, show, showRefusal } from './terminal.ts'
 
 /** What an application does, with clients that are told a port and nothing else. */
 export async function session(port: number): Promise<void> {
@@ -16,7 +16,7 @@ async function withIoredis(port: number): Promise<void> {
   try {
     await show(() => redis.set('greeting', 'hello'))
     await show(() => redis.get('greeting'))
-    await show(() => redis.incr('greeting'))
+    await showRefusal(() => redis.incr('greeting'))
     line()
     line('A pipeline, which arrives at Redis as one:')
     await show(() => redis.pipeline().incr('visits').incr('visits').sadd('seen', 'ada', 'grace').exec())

@@ -21,12 +21,18 @@ export function exchange(input: string, output: string): void {
   for (const part of output.split('\n')) line(`  ${part}`)
 }
 
-/** Runs an expression, and shows its own source text with its result. An error is a result too. */
-export async function show<T>(expression: () => Promise<T>): Promise<T | Error> {
-  const result = await expression().catch((error: unknown) => error as Error)
-  const shown = result instanceof Error ? `${result.name}: ${result.message}` : inspect(result, INSPECTION)
-  exchange(await sourceOf(expression), styled('green', shown))
-  return result
+/** Runs an expression, and shows its own source text with its result. */
+export async function show(expression: () => Promise<unknown>): Promise<void> {
+  exchange(await sourceOf(expression), styled('green', inspect(await expression(), INSPECTION)))
+}
+
+/** The same for an expression that is refused. */
+export async function showRefusal(expression: () => Promise<unknown>): Promise<void> {
+  const refusal = await expression().then(
+    (result) => Promise.reject(new Error(`not refused: ${inspect(result)}`)),
+    (error: unknown) => String(error),
+  )
+  exchange(await sourceOf(expression), styled('yellow', refusal))
 }
 
 const INSPECTION = { breakLength: 100, compact: 6, depth: 6 } as const
