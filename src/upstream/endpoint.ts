@@ -24,6 +24,8 @@ interface Membership {
 
 /** Closings that say that a connection was worn out rather than needed: go-redis counts them as stale. */
 const STALE: readonly CloseReason[] = ['idle', 'lifetime', 'timeout', 'remote']
+/** Closings that say, before the end of the handshake, that Redis cannot be reached: a balancer without a backend accepts and hangs up. */
+const FAILED: readonly CloseReason[] = ['dial', 'handshake', 'remote', 'fault']
 /** How much longer somebody must have waited for a lease than those of the lane that it comes back to, to get its place, ms. */
 const LANE_PATIENCE = 50
 
@@ -261,7 +263,7 @@ export class Endpoint implements ConnectionOwner {
     }
     if (this.#stopped) return
     this.log.event(reason === 'fault' ? 'error' : 'info', 'upstream_closed', { endpoint: this.name, reason, detail })
-    if (reason === 'dial' || reason === 'handshake') this.#dialFailed(detail)
+    if (!ready && FAILED.includes(reason)) this.#dialFailed(detail)
     this.#openWanted()
   }
 
