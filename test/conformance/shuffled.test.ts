@@ -23,7 +23,7 @@ const LEFT_OUT = ['server', 'inline', 'protocol', 'sizes', 'pub/sub']
 /** Replies that depend on chance, on time or on the hash tables of a server, once other commands have gone before. */
 const UNSTEADY =
   /^(SPOP|[SZ]RANDMEMBER|HRANDFIELD|RANDOMKEY|KEYS|S?SCAN|SMEMBERS|SUNION|SINTER|SDIFF|SORT|P?TTL|P?EXPIRETIME|DUMP|MEMORY|XADD s 1-\*)/i
-const TIMED = /^(XINFO|XREADGROUP|XCLAIM|XAUTOCLAIM|XPENDING|WAIT|FUNCTION (DUMP|STATS)|MIGRATE)/i
+const TIMED = /^(XINFO|XREADGROUP|XCLAIM|XAUTOCLAIM|XPENDING|WAIT|FUNCTION (LIST|DUMP|STATS)|MIGRATE)/i
 /** Changes the number of replies, the session's fields that differ on purpose, or other sessions. */
 const OF_THE_CONNECTION = /^(CLIENT (?!SETNAME|GETNAME|NO-EVICT)|HELLO|QUIT|AUTH|ACL|DEBUG|SHUTDOWN|SCRIPT DEBUG)/i
 /** May wait longer than a test has time for. */
