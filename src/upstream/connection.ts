@@ -9,6 +9,7 @@ import type { TurnClock } from '../util/clock.js'
 import { Ring } from '../util/ring.js'
 import { StateMachine } from '../util/state-machine.js'
 import type { TurnQueue, TurnTask } from '../util/turn.js'
+import type { CloseReason } from './close-reason.js'
 import type { Gather } from '../resp/gather.js'
 import type { Pending, Relay } from './pending.js'
 
@@ -33,19 +34,6 @@ const MOVES: Record<ConnectionState, readonly ConnectionState[]> = {
   draining: ['closed'],
   closed: [],
 }
-
-/** Why a connection ended: a log field and a metric label. */
-export type CloseReason =
-  | 'dial' // no connection could be made
-  | 'handshake' // Redis refused the login, the protocol or the database
-  | 'remote' // Redis or the network ended it
-  | 'fault' // bytes that are no reply, or a reply nobody asked for
-  | 'timeout' // an answer did not come in time
-  | 'idle' // not needed for long enough
-  | 'lifetime' // old enough to be replaced
-  | 'room' // another protocol or database needed its place
-  | 'discarded' // a lease came back with something left on it
-  | 'shutdown'
 
 /** Replies larger than this reach the application in parts; smaller ones whole. */
 const STREAM_FROM = 64 * 1024

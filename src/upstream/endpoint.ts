@@ -4,8 +4,10 @@ import type { ErrorCode } from '../errors.js'
 import type { EndpointStats } from '../metrics/gauges.js'
 import type { Protocol } from '../resp/encode.js'
 import { Backoff } from '../util/backoff.js'
+import { remove } from '../util/list.js'
 import type { EventLog } from '../util/log.js'
-import { type CloseReason, type ConnectionOwner, UpstreamConnection, type UpstreamContext } from './connection.js'
+import { type CloseReason, UNREACHABLE, WORN_OUT } from './close-reason.js'
+import { type ConnectionOwner, UpstreamConnection, type UpstreamContext } from './connection.js'
 import { type HandshakeFailure, type HandshakeOutcome, type ServerInfo, shakeHands } from './handshake.js'
 import { Lane, longestWaitFirst, type Waiter } from './lane.js'
 
@@ -22,10 +24,6 @@ interface Membership {
   clientId: number
 }
 
-/** Closings that say that a connection was worn out rather than needed: go-redis counts them as stale. */
-const STALE: readonly CloseReason[] = ['idle', 'lifetime', 'timeout', 'remote']
-/** Closings that say, before the end of the handshake, that Redis cannot be reached: a balancer without a backend accepts and hangs up. */
-const FAILED: readonly CloseReason[] = ['dial', 'handshake', 'remote', 'fault']
 /** How much longer somebody must have waited for a lease than those of the lane that it comes back to, to get its place, ms. */
 const LANE_PATIENCE = 50
 
@@ -251,7 +249,7 @@ export class Endpoint implements ConnectionOwner {
     const { lane, pinned, ready } = this.members.get(connection)!
     this.members.delete(connection)
     this.closings[reason] = (this.closings[reason] ?? 0) + 1
-    if (STALE.includes(reason)) this.counts.stale++
+    if (WORN_OUT.includes(reason)) this.counts.stale++
     if (pinned) {
       this.#leaseCount--
       if (ready) remove(lane.idleLeases, connection)
@@ -263,7 +261,7 @@ export class Endpoint implements ConnectionOwner {
     }
     if (this.#stopped) return
     this.log.event(reason === 'fault' ? 'error' : 'info', 'upstream_closed', { endpoint: this.name, reason, detail })
-    if (!ready && FAILED.includes(reason)) this.#dialFailed(detail)
+    if (!ready && UNREACHABLE.includes(reason)) this.#dialFailed(detail)
     this.#openWanted()
   }
 
@@ -396,9 +394,4 @@ export class Endpoint implements ConnectionOwner {
     for (const connection of this.members.keys()) if (connection.state.current === 'draining') return true
     return false
   }
-}
-
-function remove<T>(list: T[], item: T): void {
-  const index = list.indexOf(item)
-  if (index !== -1) list.splice(index, 1)
 }
