@@ -254,6 +254,8 @@ const HELLO = '%2\r\n+version\r\n+9.9.9\r\n+id\r\n:77\r\n'
 /** For answers that no real Redis gives: logs every connection in, then leaves it to `serve`. */
 export class FakeRedis {
   readonly sockets: Socket[] = []
+  /** What to do with a connection instead of serving it. */
+  onAccept: ((socket: Socket) => void) | null = null
   readonly #server: Server
 
   private constructor(
@@ -264,6 +266,7 @@ export class FakeRedis {
     this.#server = createServer((socket) => {
       this.sockets.push(socket)
       socket.on('error', () => undefined)
+      if (this.onAccept !== null) return this.onAccept(socket)
       socket.on('data', (chunk: Buffer) => {
         const text = chunk.toString('latin1')
         if (text.includes('HELLO')) socket.write(`${hello}+OK\r\n`)

@@ -128,14 +128,20 @@ test('never more than the maximum, and everybody gets served, however many lanes
   }
   const client = async (lane: Lane, name: string) => {
     for (let i = 0; i < 20; i++) {
-      assert.equal(await pool.run(lane, 'ECHO', `${name}-${i}`), `$${name.length + 1 + String(i).length}\r\n${name}-${i}\r\n`)
+      assert.equal(
+        await pool.run(lane, 'ECHO', `${name}-${i}`),
+        `$${name.length + 1 + String(i).length}\r\n${name}-${i}\r\n`,
+      )
       check()
     }
   }
   const lanes = [0, 1, 2, 3, 4].flatMap((database) => [pool.lane(2, database), pool.lane(3, database)])
   const done = Promise.all(lanes.flatMap((lane, i) => [client(lane, `a${i}`), client(lane, `b${i}`)])).then(() => true)
   let finished = false
-  done.then(() => (finished = true), () => (finished = true))
+  done.then(
+    () => (finished = true),
+    () => (finished = true),
+  )
   await until(async () => {
     pool.sweep(50)
     assert.ok((await outside.poolClients()).length <= max + 1, 'as Redis sees it, which hears of an end a little later')
@@ -194,7 +200,10 @@ test('commands sent in one turn leave in one write, and their answers come in or
   const calls = Array.from({ length: 1000 }, (_, i) => pool.send(connection, 'ECHO', `n${i}`))
   assert.equal(connection.inflight.length, 1000)
   const answers = await Promise.all(calls.map((call) => call.answer))
-  assert.deepEqual(answers, calls.map((_, i) => `$${`n${i}`.length}\r\nn${i}\r\n`))
+  assert.deepEqual(
+    answers,
+    calls.map((_, i) => `$${`n${i}`.length}\r\nn${i}\r\n`),
+  )
   assert.equal(connection.inflight.length, 0)
 })
 
