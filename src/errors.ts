@@ -36,7 +36,7 @@ export const ERRORS = {
   execAborted: row('EXECABORT Transaction discarded because of previous errors.'),
   syntax: row('ERR syntax error'),
   notInteger: row('ERR value is not an integer or out of range'),
-  invalidDbIndex: row('ERR invalid DB index'),
+  numberOutOfRange: row('ERR value is out of range, value must between -2147483648 and 2147483647'),
   dbOutOfRange: row('ERR DB index is out of range'),
   noProtocol: row('NOPROTO unsupported protocol version'),
   protocolNotInteger: row('ERR Protocol version is not an integer or out of range'),

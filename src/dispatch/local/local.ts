@@ -59,7 +59,8 @@ function reset(session: Session): Outcome {
 
 function select(session: Session, args: Arguments): Outcome {
   const index = parseInteger(args.text(1))
-  if (index === null || Math.abs(index) > 0x7fffffff) return code('notInteger')
+  if (index === null) return code('notInteger')
+  if (index < -(2 ** 31) || index >= 2 ** 31) return code('numberOutOfRange')
   if (index === session.database) return reply(OK)
   if (session.inflight > 0) return DRAIN
   const { databases } = session.context.limits
