@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { type Phase, TurnQueue, type TurnTask } from '../../src/util/turn.js'
+
+const task = (run: () => void): TurnTask => ({ queued: false, run })
+
+test('phases run in their order, tasks of a phase in theirs, and nothing before the turn ends', async () => {
+  const turns = new TurnQueue()
+  const ran: string[] = []
+  const order: [Phase, string][] = [
+    ['upstream', 'u1'],
+    ['resume', 'r1'],
+    ['downstream', 'd1'],
+    ['upstream', 'u2'],
+    ['downstream', 'd2'],
+  ]
+  for (const [phase, name] of order)
+    turns.add(
+      phase,
+      task(() => ran.push(name)),
+    )
+  await Promise.resolve()
+  assert.deepEqual(ran, [])
+  await nextTurn()
+  assert.deepEqual(ran, ['d1', 'd2', 'r1', 'u1', 'u2'])
+})
+
+test('a task runs once a turn, however often it is added', async () => {
+  const turns = new TurnQueue()
+  let runs = 0
+  const counting = task(() => runs++)
+  for (let i = 0; i < 3; i++) turns.add('upstream', counting)
+  assert.equal(counting.queued, true)
+  await nextTurn()
+  assert.equal(runs, 1)
+  assert.equal(counting.queued, false)
+  turns.add('upstream', counting)
+  await nextTurn()
+  assert.equal(runs, 2)
+})
+
+test('what a task adds for a later phase runs in the same turn, for its own or an earlier one in the next', async () => {
+  const turns = new TurnQueue()
+  const ran: string[] = []
+  const add = (phase: Phase, name: string, then: () => void = () => undefined) =>
+    turns.add(
+      phase,
+      task(() => {
+        ran.push(name)
+        then()
+      }),
+    )
+  add('resume', 'resume', () => {
+    add('upstream', 'later phase')
+    add('resume', 'own phase')
+    add('downstream', 'earlier phase')
+  })
+  await nextTurn()
+  assert.deepEqual(ran, ['resume', 'later phase'])
+  await nextTurn()
+  assert.deepEqual(ran.slice(2), ['earlier phase', 'own phase'])
+})
+
+test('a task may add itself again, for the next turn', async () => {
+  const turns = new TurnQueue()
+  let runs = 0
+  const again = task(() => {
+    if (++runs < 3) turns.add('downstream', again)
+  })
+  turns.add('downstream', again)
+  for (const expected of [1, 2, 3, 3]) {
+    await nextTurn()
+    assert.equal(runs, expected)
+  }
+})
