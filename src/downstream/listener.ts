@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { unlinkSync } from 'node:fs'
+import { lstatSync, unlinkSync } from 'node:fs'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import { describeAddress } from '../config/address.js'
 import type { Address } from '../config/config.js'
@@ -76,7 +76,8 @@ async function removeStaleSocket(path: string): Promise<void> {
   try {
     await once(socket, 'connect')
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ECONNREFUSED') unlinkSync(path)
+    // An ordinary file refuses connections too.
+    if ((error as NodeJS.ErrnoException).code === 'ECONNREFUSED' && lstatSync(path).isSocket()) unlinkSync(path)
   } finally {
     socket.destroy()
   }

@@ -54,7 +54,11 @@ export class Observer {
   private constructor(readonly client: RawClient) {}
 
   static async connect(port: number): Promise<Observer> {
-    const client = await RawClient.connect(port)
+    return Observer.over(await RawClient.connect(port))
+  }
+
+  /** Over a connection that is logged in already. */
+  static async over(client: RawClient): Promise<Observer> {
     await client.call('CLIENT', 'SETNAME', 'observer')
     return new Observer(client)
   }
