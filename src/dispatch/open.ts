@@ -96,6 +96,7 @@ function onLease(
   if (!session.takeLease(spec, reason)) return false
   if (session.lease === null) return true
   if (!session.lease.usable) return holdFor(session, session.lease)
+  if (next === 'queueing') session.nameLease()
   submitInTurn(session, session.lease, spec, frame, session.context.limits.commandTimeout)
   if (session.mode.current !== next) session.mode.to(next)
   return true

@@ -25,6 +25,7 @@ export function relay(session: Session, spec: CommandSpec, frame: Frame, reason:
   const lease = session.lease
   if (lease === null) return true
   if (session.ring.length > 0) return session.hold('drained')
+  if (session.mode.current !== 'queueing') session.nameLease()
   startRelay(session, lease)
   return relayBytes(session, frame.buf, frame.start, frame.end)
 }

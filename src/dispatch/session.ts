@@ -214,6 +214,11 @@ export class Session {
     return true
   }
 
+  /** Makes the lease bear the session's name, for what asks about it from inside a transaction or a relayed session. */
+  nameLease(): void {
+    if (this.lease !== null) this.lane.endpoint.rename(this.lease, this.name)
+  }
+
   giveLeaseBack(clean: boolean): void {
     const lease = this.lease
     if (lease === null) return

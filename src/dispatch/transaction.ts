@@ -13,6 +13,7 @@ export function dispatchWatching(session: Session, spec: CommandSpec, frame: Fra
   if (spec.handling === 'local') {
     return movesSession(spec) ? relay(session, spec, frame, 'session') : answerLocally(session, spec, frame)
   }
+  if (spec.name === 'multi') session.nameLease()
   const done = submitOnLease(session, spec, frame)
   if (!done || !hasArity(spec, frame.argc)) return done
   if (spec.name === 'unwatch') session.mode.to('open')
@@ -22,7 +23,8 @@ export function dispatchWatching(session: Session, spec: CommandSpec, frame: Fra
 
 export function dispatchQueueing(session: Session, spec: CommandSpec, frame: Frame): boolean {
   if (leaseIsLost(session)) return dispatchDiscarding(session, spec, frame)
-  if (spec.name === 'quit' || spec.name === 'reset') return answerLocally(session, spec, frame)
+  const leaves = (spec.name === 'quit' || spec.name === 'reset') && hasArity(spec, frame.argc)
+  if (leaves) return answerLocally(session, spec, frame)
   if (spec.handling === 'refuse') {
     // As after any error while queueing, EXEC must fail: that takes the transaction off Redis.
     if (session.inflight > 0) return session.hold('drained')

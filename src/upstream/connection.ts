@@ -74,6 +74,8 @@ export class UpstreamConnection implements TurnTask {
   /** When it last carried an application's command, and when it last answered anything, ms; kept by the sweep and the scanner. */
   lastUsed: number
   lastHeard: number
+  /** What CLIENT SETNAME said of it last. */
+  clientName = ''
   /** Commands of applications that it has carried. */
   carried = 0
   /** When its life ends, ms on the monotonic clock; set by the pool. */
@@ -160,9 +162,8 @@ export class UpstreamConnection implements TurnTask {
     this.context.turns.add('upstream', this)
   }
 
-  /** From now on every byte belongs to one session. Nothing may be in flight. */
+  /** From now on every byte belongs to one session, once respool's own commands that are in flight have been answered. */
   startRelay(relay: Relay): void {
-    if (this.inflight.length > 0 || !this.#scanner.idle) throw new Error('relay on a connection that owes a reply')
     this.#relay = relay
   }
 
@@ -245,8 +246,7 @@ export class UpstreamConnection implements TurnTask {
     clock.tick()
     recorder.upstreamBytesIn += size
     try {
-      if (this.#relay !== null) this.#relay.bytes(reads.bytes, HEADROOM, HEADROOM + size)
-      else this.#scan(HEADROOM + size)
+      this.#scan(HEADROOM + size)
     } catch (error) {
       if (!(error instanceof ReplyFault)) throw error
       this.close('fault', error.message)
@@ -260,6 +260,11 @@ export class UpstreamConnection implements TurnTask {
     let frame = this.#carry.restore(this.context.reads)
     let pos = frame + this.#scanned
     while (pos < end) {
+      if (this.#relay !== null && this.inflight.length === 0) {
+        this.#relay.bytes(bytes, frame, end)
+        frame = pos = end
+        break
+      }
       const whole = this.#scanner.scan(bytes, pos, end)
       pos = this.#scanner.pos
       if (!whole) break
@@ -273,7 +278,7 @@ export class UpstreamConnection implements TurnTask {
     }
     this.#scanned = pos - frame
     this.#carry.keep(bytes, frame, end)
-    if (this.inflight.length === 0) this.#answered()
+    if (this.inflight.length === 0 && this.#relay === null) this.#answered()
   }
 
   #deliver(bytes: Buffer, start: number, end: number): void {

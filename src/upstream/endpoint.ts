@@ -2,13 +2,13 @@ import type { Address, Config } from '../config/config.js'
 import { describeAddress } from '../config/address.js'
 import type { ErrorCode } from '../errors.js'
 import type { EndpointStats } from '../metrics/gauges.js'
-import type { Protocol } from '../resp/encode.js'
+import { command, type Protocol } from '../resp/encode.js'
 import { Backoff } from '../util/backoff.js'
 import { remove } from '../util/list.js'
 import type { EventLog } from '../util/log.js'
 import { type CloseReason, UNREACHABLE, WORN_OUT } from './close-reason.js'
 import { type ConnectionOwner, UpstreamConnection, type UpstreamContext } from './connection.js'
-import { type HandshakeFailure, type HandshakeOutcome, type ServerInfo, shakeHands } from './handshake.js'
+import { type HandshakeFailure, type HandshakeOutcome, type ServerInfo, shakeHands, StepReply } from './handshake.js'
 import { Lane, longestWaitFirst, type Waiter } from './lane.js'
 
 /** The part of the configuration that concerns upstream connections. */
@@ -103,10 +103,8 @@ export class Endpoint implements ConnectionOwner {
 
   /** Takes an idle pinned connection, or queues for one (null), or answers the error if that is no use. */
   lease(lane: Lane, waiter: Waiter): UpstreamConnection | ErrorCode | null {
-    // One that is just being checked still owes an answer.
-    const idle = lane.idleLeases.findLast((connection) => connection.inflight.length === 0)
+    const idle = lane.idleLeases.pop()
     if (idle !== undefined) {
-      remove(lane.idleLeases, idle)
       this.counts.hits++
       return idle
     }
@@ -124,8 +122,18 @@ export class Endpoint implements ConnectionOwner {
     const member = this.members.get(connection)
     if (member === undefined) return
     const spent = connection.state.current !== 'ready' || connection.inflight.length > 0
-    if (!clean || spent || connection.retireAt <= this.context.clock.tick()) connection.close('discarded', '')
-    else this.#grantLease(member.lane, connection)
+    if (!clean || spent || connection.retireAt <= this.context.clock.tick()) return connection.close('discarded', '')
+    this.rename(connection, this.clientName)
+    this.#grantLease(member.lane, connection)
+  }
+
+  /** Gives a connection a name in Redis's CLIENT LIST, if it does not have it. */
+  rename(connection: UpstreamConnection, name: string): void {
+    if (connection.clientName === name) return
+    connection.clientName = name
+    const now = this.context.clock.now
+    const deadline = now + this.settings.upstream.commandTimeout
+    connection.sendText(new StepReply(now, deadline, () => {}), command('CLIENT', 'SETNAME', name))
   }
 
   /** True if no session holds it: shared, or a lease that nobody has. */
@@ -269,6 +277,7 @@ export class Endpoint implements ConnectionOwner {
     const member = this.members.get(connection)!
     const { maxLifetime, jitter } = this.settings.pool
     member.clientId = outcome.clientId
+    connection.clientName = this.clientName
     member.lane.failure = null
     if (maxLifetime > 0)
       connection.retireAt = connection.openedAt + maxLifetime * (1 + jitter * (2 * Math.random() - 1))

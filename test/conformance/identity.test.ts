@@ -24,7 +24,7 @@ after(async () => {
   for (const stop of stops.reverse()) await stop()
 })
 
-test('a session has one id, whatever it does', async () => {
+test('a session has one id, while it watches and after it blocked, whatever its protocol and database', async () => {
   const client = await RawClient.connect(port)
   const other = await RawClient.connect(port)
   const own = await client.call('CLIENT', 'ID')
@@ -33,16 +33,13 @@ test('a session has one id, whatever it does', async () => {
   await client.call('WATCH', 'k')
   ids.push(await seen('watching'))
   await client.call('MULTI')
-  await client.call('CLIENT', 'ID')
-  ids.push(['in a transaction', (await client.call('EXEC')).toString().replace('*1\r\n', '')])
+  await client.call('EXEC')
+  ids.push(await seen('after a transaction'))
   await client.call('BLPOP', 'k', '0.01')
   ids.push(await seen('after blocking'))
   await client.call('HELLO', '3')
   await client.call('SELECT', '5')
   ids.push(await seen('with another protocol and database'))
-  await client.call('SUBSCRIBE', 'c')
-  ids.push(await seen('subscribed'))
-  await client.call('UNSUBSCRIBE', 'c')
   await client.call('RESET')
   ids.push(await seen('reset'))
   assert.deepEqual(
@@ -52,4 +49,18 @@ test('a session has one id, whatever it does', async () => {
   assert.notEqual((await other.call('CLIENT', 'ID')).toString(), own.toString())
   client.close()
   other.close()
+})
+
+test('inside a transaction and once subscribed, Redis itself tells the id of the connection that the session leases', async () => {
+  const client = await RawClient.connect(port)
+  const ids: string[] = []
+  await client.call('MULTI')
+  await client.call('CLIENT', 'ID')
+  ids.push((await client.call('EXEC')).toString().replace('*1\r\n', ''))
+  await client.call('SUBSCRIBE', 'c')
+  await client.call('UNSUBSCRIBE', 'c')
+  ids.push((await client.call('CLIENT', 'ID')).toString())
+  assert.match(ids[0]!, /^:[1-9]\d*\r\n$/)
+  assert.equal(ids[1], ids[0])
+  client.close()
 })
