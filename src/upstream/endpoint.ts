@@ -3,12 +3,12 @@ import { describeAddress } from '../config/address.js'
 import type { ErrorCode } from '../errors.js'
 import type { EndpointStats } from '../metrics/gauges.js'
 import { command, type Protocol } from '../resp/encode.js'
-import { Backoff } from '../util/backoff.js'
 import { remove } from '../util/list.js'
 import type { EventLog } from '../util/log.js'
 import { type CloseReason, UNREACHABLE, WORN_OUT } from './close-reason.js'
 import { type ConnectionOwner, UpstreamConnection, type UpstreamContext } from './connection.js'
 import { type HandshakeFailure, type HandshakeOutcome, type ServerInfo, shakeHands, StepReply } from './handshake.js'
+import { Reachability } from './reachability.js'
 import { Lane, longestWaitFirst, type Waiter } from './lane.js'
 
 /** The part of the configuration that concerns upstream connections. */
@@ -30,9 +30,6 @@ const LANE_PATIENCE = 50
 /**
  * All connections to one Redis process, in lanes, under two hard limits: `pool.max` shared connections and
  * `pool.leases.max` pinned ones.
- *
- * Up or down: it is down from the first failed dial until a handshake succeeds. For `holdTime` after that commands
- * wait; then they fail at once, while dialling goes on for ever with growing, jittered delays.
  */
 export class Endpoint implements ConnectionOwner {
   readonly name: string
@@ -40,19 +37,15 @@ export class Endpoint implements ConnectionOwner {
   readonly counts = { hits: 0, misses: 0, timeouts: 0, stale: 0, opened: 0 }
   /** What Redis said of itself when it was last reached. */
   info: ServerInfo | null = null
-  /** Since when it cannot be reached, ms on the monotonic clock; null while it is up. */
-  downSince: number | null
   readonly members = new Map<UpstreamConnection, Membership>()
   readonly lanes = new Map<string, Lane>()
   readonly closings: Record<string, number> = {}
   /** Called each time it comes up. */
   onUp: () => void = () => {}
-  #failure: ErrorCode = 'upstreamDown'
   #sharedCount = 0
   #leaseCount = 0
-  #retry: NodeJS.Timeout | null = null
   #stopped = false
-  readonly #backoff: Backoff
+  readonly #reachability: Reachability
 
   constructor(
     readonly address: Address,
@@ -62,8 +55,7 @@ export class Endpoint implements ConnectionOwner {
     readonly clientName: string,
   ) {
     this.name = describeAddress(address)
-    this.downSince = context.clock.tick()
-    this.#backoff = new Backoff(settings.upstream.reconnect.minDelay, settings.upstream.reconnect.maxDelay)
+    this.#reachability = new Reachability(settings.upstream, context.clock)
   }
 
   lane(protocol: Protocol, database: number): Lane {
@@ -81,11 +73,14 @@ export class Endpoint implements ConnectionOwner {
     return this.lane(3, this.settings.upstream.target.database)
   }
 
+  /** Since when it cannot be reached, ms on the monotonic clock; null while it is up. */
+  get downSince(): number | null {
+    return this.#reachability.downSince
+  }
+
   /** Why nothing can be sent now, or null if waiting makes sense. */
   get outage(): ErrorCode | null {
-    if (this.downSince === null) return null
-    const long = this.context.clock.tick() - this.downSince > this.settings.upstream.holdTime
-    return long || this.#failure === 'upstreamAuth' ? this.#failure : null
+    return this.#reachability.outage
   }
 
   /** Queues for a shared connection of the lane; answers the error if that is no use. */
@@ -201,7 +196,7 @@ export class Endpoint implements ConnectionOwner {
 
   stop(): void {
     this.#stopped = true
-    if (this.#retry !== null) clearTimeout(this.#retry)
+    this.#reachability.stop()
     for (const connection of [...this.members.keys()]) connection.close('shutdown', '')
   }
 
@@ -282,10 +277,7 @@ export class Endpoint implements ConnectionOwner {
     if (maxLifetime > 0)
       connection.retireAt = connection.openedAt + maxLifetime * (1 + jitter * (2 * Math.random() - 1))
     this.info = outcome.info
-    this.#backoff.reset()
-    if (this.downSince !== null) {
-      this.downSince = null
-      this.#failure = 'upstreamDown'
+    if (this.#reachability.reached()) {
       this.log.event('info', 'upstream_up', { endpoint: this.name, version: outcome.info.version })
       this.onUp()
     }
@@ -304,12 +296,12 @@ export class Endpoint implements ConnectionOwner {
       connection.close('discarded', failure.text)
       return
     }
-    this.#failure = failure.code
+    this.#reachability.blame(failure.code)
     connection.close('handshake', failure.text)
   }
 
   #mayDial(): boolean {
-    if (this.#stopped || this.#retry !== null) return false
+    if (this.#stopped || this.#reachability.waits) return false
     // While it is down one attempt at a time tells enough.
     return this.downSince === null || ![...this.lanes.values()].some((lane) => lane.opening + lane.openingLeases > 0)
   }
@@ -324,16 +316,10 @@ export class Endpoint implements ConnectionOwner {
   }
 
   #dialFailed(detail: string): void {
-    const now = this.context.clock.tick()
-    this.downSince ??= now
-    if (this.#retry !== null) return
-    const delay = this.#backoff.next()
+    const inUse = [...this.members.values()].some((member) => member.ready)
+    const delay = this.#reachability.failed(inUse, () => this.#openWanted())
+    if (delay === null) return
     this.log.event('warn', 'upstream_down', { endpoint: this.name, error: detail, retryInMs: Math.round(delay) })
-    this.#retry = setTimeout(() => {
-      this.#retry = null
-      this.ensureMinimum()
-      this.#openWanted()
-    }, delay)
   }
 
   /** Opens connections for those who wait. */
