@@ -182,6 +182,6 @@ export class Proxy {
 
   async #askCommands(names: string[]): Promise<unknown[]> {
     const rows = await this.#control.call('COMMAND', 'INFO', ...names)
-    return Array.isArray(rows) ? (rows as unknown[]).filter((row) => row !== null) : []
+    return Array.isArray(rows) ? (rows as unknown[]) : []
   }
 }

@@ -69,6 +69,23 @@ export class CommandTable {
     return this.#learned - before
   }
 
+  /**
+   * Takes in what COMMAND INFO answers to names: a row for each, null for one that is no command. A server that renames commands
+   * gives the row of the original, which the new name then stands for.
+   */
+  learnNames(names: readonly string[], rows: readonly unknown[]): void {
+    this.learn(rows)
+    names.forEach((name, nth) => {
+      const [row] = readCommandReply([rows[nth]])
+      const original = row === undefined ? undefined : this.#byName.get(row.name)
+      if (original === undefined || this.#byName.has(name) || name.includes('|') || !this.#canAdd(name)) return
+      if (this.#learned === maxLearned) return
+      this.#byName.set(name, original)
+      this.#index.add(name, original.id)
+      this.#learned += 1
+    })
+  }
+
   /** Names are labels in metrics and bytes in the index: printable ASCII, not endless, never the label for all unknown ones. */
   #canAdd(name: string): boolean {
     const [container, subcommand] = name.split('|', 2)

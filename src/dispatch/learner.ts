@@ -1,6 +1,6 @@
 import type { CommandTable } from '../commands/table.js'
 
-/** Asks Redis about commands by name; answers rows as COMMAND INFO gives them. */
+/** Asks Redis about commands by name; answers a row, or null, for each, as COMMAND INFO gives them. */
 export type CommandInfo = (names: string[]) => Promise<unknown[]>
 
 /** Names that turned out to be no commands are remembered up to this number, and then forgotten all at once. */
@@ -41,8 +41,9 @@ export class Learner {
   async #askAll(): Promise<void> {
     this.#scheduled = false
     const asked = new Map(this.#asking)
+    const names = [...asked.keys()]
     try {
-      this.table.learn(await this.ask([...asked.keys()]))
+      this.table.learnNames(names, await this.ask(names))
     } catch {
       // Redis cannot be asked right now: the commands are sent as they are, and fail or not by themselves.
     }
