@@ -10,6 +10,7 @@ import { type ConnectionOwner, UpstreamConnection, type UpstreamContext } from '
 import { type HandshakeFailure, type HandshakeOutcome, type ServerInfo, shakeHands, StepReply } from './handshake.js'
 import { Reachability } from './reachability.js'
 import { Lane, longestWaitFirst, type Waiter } from './lane.js'
+import { Leases } from './leases.js'
 
 /** The part of the configuration that concerns upstream connections. */
 export type UpstreamSettings = Pick<Config, 'upstream' | 'pool'>
@@ -23,9 +24,6 @@ interface Membership {
   /** The connection's id in Redis's CLIENT LIST. */
   clientId: number
 }
-
-/** How much longer somebody must have waited for a lease than those of the lane that it comes back to, to get its place, ms. */
-const LANE_PATIENCE = 50
 
 /**
  * All connections to one Redis process, in lanes, under two hard limits: `pool.max` shared connections and
@@ -43,8 +41,8 @@ export class Endpoint implements ConnectionOwner {
   /** Called each time it comes up. */
   onUp: () => void = () => {}
   #sharedCount = 0
-  #leaseCount = 0
   #stopped = false
+  readonly #leases = new Leases(this)
   readonly #reachability: Reachability
 
   constructor(
@@ -83,13 +81,17 @@ export class Endpoint implements ConnectionOwner {
     return this.#reachability.outage
   }
 
+  /** Why waiting for a connection of the lane is no use, or null if it is. */
+  refusal(lane: Lane): ErrorCode | null {
+    // The database may exist by now: another attempt tells the next one who asks.
+    if (lane.failure !== null && this.downSince === null) this.openShared(lane)
+    return lane.failure ?? this.outage
+  }
+
   /** Queues for a shared connection of the lane; answers the error if that is no use. */
   waitShared(lane: Lane, waiter: Waiter): ErrorCode | null {
-    const refusal = lane.failure ?? this.outage
-    if (refusal !== null) {
-      if (this.downSince === null) this.openShared(lane)
-      return refusal
-    }
+    const refusal = this.refusal(lane)
+    if (refusal !== null) return refusal
     if (lane.waiting.length >= this.settings.upstream.maxHeld) return 'heldExceeded'
     lane.waiting.push(waiter)
     this.openShared(lane)
@@ -98,28 +100,13 @@ export class Endpoint implements ConnectionOwner {
 
   /** Takes an idle pinned connection, or queues for one (null), or answers the error if that is no use. */
   lease(lane: Lane, waiter: Waiter): UpstreamConnection | ErrorCode | null {
-    const idle = lane.idleLeases.pop()
-    if (idle !== undefined) {
-      this.counts.hits++
-      return idle
-    }
-    this.counts.misses++
-    const refusal = lane.failure ?? this.outage
-    if (refusal !== null) return refusal
-    if (lane.leaseWaiting.length >= this.settings.pool.leases.maxWaiters) return 'leaseWaitersExceeded'
-    lane.leaseWaiting.push(waiter)
-    this.#openLease(lane)
-    return null
+    return this.#leases.take(lane, waiter)
   }
 
   /** Takes a lease back; one with anything left on it is discarded. */
   giveBack(connection: UpstreamConnection, clean: boolean): void {
     const member = this.members.get(connection)
-    if (member === undefined) return
-    const spent = connection.state.current !== 'ready' || connection.inflight.length > 0
-    if (!clean || spent || connection.retireAt <= this.context.clock.tick()) return connection.close('discarded', '')
-    this.rename(connection, this.clientName)
-    this.#grantLease(member.lane, connection)
+    if (member !== undefined) this.#leases.giveBack(member.lane, connection, clean)
   }
 
   /** Gives a connection a name in Redis's CLIENT LIST, if it does not have it. */
@@ -148,7 +135,7 @@ export class Endpoint implements ConnectionOwner {
 
   /** Opens a shared connection for the lane if one may be opened; true if so. */
   openShared(lane: Lane): boolean {
-    if (lane.opening > 0 || !this.#mayDial()) return false
+    if (lane.opening > 0 || !this.mayDial()) return false
     const { max } = this.settings.pool
     // The place is taken before room is made for it: whoever hears of the closing must not get in between.
     this.#sharedCount++
@@ -159,7 +146,7 @@ export class Endpoint implements ConnectionOwner {
       lane.opening--
       return false
     }
-    this.#dial(lane, false)
+    this.dial(lane, false)
     return true
   }
 
@@ -231,7 +218,7 @@ export class Endpoint implements ConnectionOwner {
     this.counts.opened++
     if (pinned) {
       lane.openingLeases--
-      this.#grantLease(lane, connection)
+      this.#leases.grant(lane, connection)
     } else {
       lane.opening--
       lane.shared.push(connection)
@@ -254,7 +241,7 @@ export class Endpoint implements ConnectionOwner {
     this.closings[reason] = (this.closings[reason] ?? 0) + 1
     if (WORN_OUT.includes(reason)) this.counts.stale++
     if (pinned) {
-      this.#leaseCount--
+      this.#leases.count--
       if (ready) remove(lane.idleLeases, connection)
       else lane.openingLeases--
     } else {
@@ -300,13 +287,15 @@ export class Endpoint implements ConnectionOwner {
     connection.close('handshake', failure.text)
   }
 
-  #mayDial(): boolean {
+  /** True unless an attempt to connect would be one too many. */
+  mayDial(): boolean {
     if (this.#stopped || this.#reachability.waits) return false
     // While it is down one attempt at a time tells enough.
     return this.downSince === null || ![...this.lanes.values()].some((lane) => lane.opening + lane.openingLeases > 0)
   }
 
-  #dial(lane: Lane, pinned: boolean): void {
+  /** Makes a connection for the lane; its place has been counted. */
+  dial(lane: Lane, pinned: boolean): void {
     const connection = new UpstreamConnection(
       { address: this.address, keepAlive: this.settings.upstream.keepAlive },
       this.context,
@@ -325,42 +314,8 @@ export class Endpoint implements ConnectionOwner {
   /** Opens connections for those who wait. */
   #openWanted(): void {
     for (const lane of longestWaitFirst(this.lanes.values(), 'waiting')) this.openShared(lane)
-    this.#openWantedLeases()
+    this.#leases.openWanted()
     this.ensureMinimum()
-  }
-
-  #openLease(lane: Lane): void {
-    const { max } = this.settings.pool.leases
-    if (!this.#mayDial()) return
-    // As above: closing an idle lease may have served this lane already.
-    if (this.#leaseCount >= max) this.#closeIdleLease()
-    if (this.#leaseCount >= max || lane.openingLeases >= lane.leaseWaiting.length) return
-    this.#leaseCount++
-    lane.openingLeases++
-    this.#dial(lane, true)
-  }
-
-  #closeIdleLease(): void {
-    for (const lane of this.lanes.values()) {
-      const idle = lane.idleLeases[0]
-      if (idle === undefined) continue
-      idle.close('room', '')
-      return
-    }
-  }
-
-  #grantLease(lane: Lane, connection: UpstreamConnection): void {
-    const [first] = longestWaitFirst(this.lanes.values(), 'leaseWaiting')
-    const late = first !== undefined && lane.leaseWaiting.oldest - first.leaseWaiting.oldest > LANE_PATIENCE
-    if (late && this.#leaseCount >= this.settings.pool.leases.max) return connection.close('room', '')
-    const waiter = lane.leaseWaiting.shift()
-    if (waiter === undefined) lane.idleLeases.push(connection)
-    else waiter.granted(connection)
-    this.#openWantedLeases()
-  }
-
-  #openWantedLeases(): void {
-    for (const lane of longestWaitFirst(this.lanes.values(), 'leaseWaiting')) this.#openLease(lane)
   }
 
   #wakeAll(lane: Lane): void {
