@@ -16,7 +16,7 @@ function main(): void {
   const loaded = load({ argv: process.argv.slice(2), env: process.env, readFile: (path) => readFileSync(path, 'utf8') })
   switch (loaded.ok) {
     case 'help':
-      process.stdout.write(usage())
+      process.stdout.write(`${usage()}\n`)
       process.exit(EXIT.clean)
 
     case 'version':
