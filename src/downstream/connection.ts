@@ -352,7 +352,8 @@ export class DownstreamConnection implements Downstream, TurnTask {
 
   /** Ends the connection if nothing is owed on it. */
   finishWhenIdle(): void {
-    if (this.session.isIdle && !this.#choked) this.finish()
+    // A command that was held may be just about to go on.
+    if (this.session.isIdle && !this.#choked && !this.#resumption.queued) this.finish()
   }
 
   /** Called every second or so: ends the connection if it has been in the way, or of no use, for too long. */
