@@ -73,6 +73,7 @@ export class Session {
   /** Why waiting for a connection failed: the answer to the command that was held. */
   refusal: ErrorCode | null = null
   #lane: Lane | null = null
+  #leaseUnsure = false
   #inflight = 0
   #waiter: Waiter | null = null
 
@@ -140,6 +141,8 @@ export class Session {
   answered(request: Request): void {
     const { recorder, clock } = this.context
     recorder.upstream(request.spec.id, clock.now - request.since)
+    // Redis did not do as expected: what it still keeps on the lease is anybody's guess.
+    if (request.failed && request.spec.handling === 'transaction') this.#leaseUnsure = true
     this.complete(request)
     if (this.#inflight === 0) this.settle()
   }
@@ -226,7 +229,8 @@ export class Session {
     this.connection = null
     this.leaseReason = null
     lease.holder = null
-    this.lane.endpoint.giveBack(lease, clean)
+    this.lane.endpoint.giveBack(lease, clean && !this.#leaseUnsure)
+    this.#leaseUnsure = false
   }
 
   /** The application's connection has ended, or must. */

@@ -35,8 +35,9 @@ export function dispatchQueueing(session: Session, spec: CommandSpec, frame: Fra
     return relay(session, spec, frame, 'session')
   }
   const done = submitOnLease(session, spec, frame)
-  // Whatever Redis answers to them, both end the transaction, and EXEC the watching too.
-  if (done && (spec.name === 'exec' || spec.name === 'discard') && hasArity(spec, frame.argc)) session.mode.to('open')
+  // Whatever Redis answers to them they end the transaction, and EXEC does even with arguments that it does not take.
+  const ends = spec.name === 'exec' || (spec.name === 'discard' && hasArity(spec, frame.argc))
+  if (done && ends) session.mode.to('open')
   return done
 }
 
