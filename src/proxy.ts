@@ -2,11 +2,10 @@ import { hostname } from 'node:os'
 import { describeAddress } from './config/address.js'
 import type { Config } from './config/config.js'
 import { CommandTable } from './commands/table.js'
-import type { DispatchContext } from './dispatch/context.js'
 import { Learner } from './dispatch/learner.js'
 import { describeSession } from './dispatch/describe.js'
 import { Login } from './dispatch/login.js'
-import { SessionRegistry } from './dispatch/registry.js'
+import type { SessionContext } from './dispatch/session.js'
 import type { DownstreamConnection, DownstreamContext } from './downstream/connection.js'
 import { Listener } from './downstream/listener.js'
 import type { Snapshot } from './metrics/gauges.js'
@@ -19,6 +18,7 @@ import { Endpoint } from './upstream/endpoint.js'
 import { sweep } from './upstream/maintenance.js'
 import { TurnClock } from './util/clock.js'
 import type { EventLog } from './util/log.js'
+import { Registry } from './util/registry.js'
 import { TurnQueue } from './util/turn.js'
 
 /** How often time limits are looked at upstream and downstream, ms. */
@@ -39,7 +39,7 @@ export class Proxy {
   readonly #clock = new TurnClock()
   readonly #endpoint: Endpoint
   readonly #control: ControlClient
-  readonly #dispatch: DispatchContext
+  readonly #dispatch: SessionContext
   readonly #listeners: Listener[]
   readonly #buffered = { bytes: 0 }
   readonly #timers: NodeJS.Timeout[] = []
@@ -63,7 +63,7 @@ export class Proxy {
       recorder: this.recorder,
       clock: this.#clock,
       topology: new StaticTopology(this.#endpoint),
-      registry: new SessionRegistry(),
+      registry: new Registry(),
       learner: new Learner(this.table, (names) => this.#askCommands(names)),
       login: new Login(target),
       log,
@@ -154,7 +154,7 @@ export class Proxy {
   }
 
   clients(): object[] {
-    return [...this.#dispatch.registry.sessions.values()].map(describeSession)
+    return this.#dispatch.registry.all().map(describeSession)
   }
 
   listeningAt(): string {

@@ -3,17 +3,17 @@ import type { Recorder } from '../metrics/recorder.js'
 import type { Topology } from '../routing/static.js'
 import type { TurnClock } from '../util/clock.js'
 import type { EventLog } from '../util/log.js'
+import type { Registry } from '../util/registry.js'
 import type { Learner } from './learner.js'
 import type { Login } from './login.js'
-import type { SessionRegistry } from './registry.js'
 
-/** Everything that sessions share. */
-export interface DispatchContext {
+/** Everything that sessions (S) share. */
+export interface DispatchContext<S extends { readonly id: number }> {
   readonly table: CommandTable
   readonly recorder: Recorder
   readonly clock: TurnClock
   readonly topology: Topology
-  readonly registry: SessionRegistry
+  readonly registry: Registry<S>
   readonly learner: Learner
   readonly login: Login
   readonly log: EventLog

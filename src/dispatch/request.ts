@@ -1,8 +1,25 @@
 import { Flag, type CommandSpec } from '../commands/spec.js'
 import { ERROR_FRAMES } from '../errors.js'
 import { BANG, MINUS } from '../resp/bytes.js'
+import type { Recorder } from '../metrics/recorder.js'
 import type { Loss, Pending } from '../upstream/pending.js'
-import type { Session } from './session.js'
+import type { Ring } from '../util/ring.js'
+import type { Downstream } from './downstream.js'
+
+/** What a request needs of its session. */
+export interface RequestOwner {
+  readonly closed: boolean
+  readonly context: { readonly recorder: Recorder }
+  readonly downstream: Downstream
+  /** The requests whose replies have not left, in order. */
+  readonly ring: Ring<Request>
+  /** Its answer has come whole from Redis. */
+  answered(request: Request): void
+  /** Its reply is complete, wherever it came from. */
+  complete(request: Request): void
+  settle(): void
+  abort(): void
+}
 
 /**
  * One command on its way: in the session's ring from its arrival until its reply has left, and in an upstream
@@ -21,7 +38,7 @@ export class Request implements Pending {
   #held: (Buffer | string)[] | null = null
 
   constructor(
-    readonly session: Session,
+    readonly session: RequestOwner,
     readonly spec: CommandSpec,
     readonly since: number,
     public deadline: number,

@@ -8,7 +8,10 @@ import { Ring } from '../util/ring.js'
 import { StateMachine } from '../util/state-machine.js'
 import type { DispatchContext } from './context.js'
 import type { Downstream } from './downstream.js'
-import { Request } from './request.js'
+import { Request, type RequestOwner } from './request.js'
+import { standIn } from './stand-in.js'
+
+export type SessionContext = DispatchContext<Session>
 
 /**
  * - open: every command finds its own way
@@ -48,7 +51,7 @@ export type Hold = 'connection' | 'lease' | 'drained' | 'congested' | 'outstandi
  * flight, all others go to the same connection, so that a session reads its own writes; only with none in flight does it change
  * its connection, its lane or its lease. A command that cannot be taken now is held, with everything behind it.
  */
-export class Session {
+export class Session implements RequestOwner {
   readonly mode = new StateMachine<Mode>(MOVES, 'open')
   readonly ring = new Ring<Request>(4)
   readonly since: number
@@ -79,7 +82,7 @@ export class Session {
 
   constructor(
     readonly id: number,
-    readonly context: DispatchContext,
+    readonly context: SessionContext,
     readonly downstream: Downstream,
   ) {
     this.since = this.lastActive = context.clock.now
@@ -142,7 +145,7 @@ export class Session {
     const { recorder, clock } = this.context
     recorder.upstream(request.spec.id, clock.now - request.since)
     // Redis did not do as expected: what it still keeps on the lease is anybody's guess.
-    if (request.failed && request.spec.handling === 'transaction') this.#leaseUnsure = true
+    if (request.failed && this.lease !== null && request.spec.handling === 'transaction') this.#leaseUnsure = true
     this.complete(request)
     if (this.#inflight === 0) this.settle()
   }
@@ -262,7 +265,9 @@ export class Session {
   }
 
   #refuse(spec: CommandSpec): true {
-    this.answerError(spec, this.refusal!)
+    const text = standIn(spec.name, this.protocol, this.context.topology.info)
+    if (text !== null) this.answer(spec, text)
+    else this.answerError(spec, this.refusal!)
     this.refusal = this.leaseReason = null
     return true
   }

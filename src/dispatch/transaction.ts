@@ -1,6 +1,7 @@
 import type { CommandSpec } from '../commands/spec.js'
 import { OK, QUEUED } from '../resp/encode.js'
-import { hasArity, isHarmless, movesSession } from './local/local.js'
+import { isHarmless, movesSession } from './local/local.js'
+import { hasArity } from './local/syntax.js'
 import { answerLocally, dispatchOpen, dispatchTransaction, refuse } from './open.js'
 import { relay } from './relay.js'
 import { blockTimeOf, type Frame, holdFor, submitBlocking, submitInTurn } from './send.js'

@@ -1,11 +1,10 @@
 import type { Socket } from 'node:net'
 import { type CommandSpec, resolve } from '../commands/spec.js'
-import type { DispatchContext } from '../dispatch/context.js'
 import { dispatch } from '../dispatch/dispatcher.js'
 import { relayBytes } from '../dispatch/relay.js'
 import type { Downstream } from '../dispatch/downstream.js'
 import { LargeRequest } from '../dispatch/large-request.js'
-import { Session } from '../dispatch/session.js'
+import { Session, type SessionContext } from '../dispatch/session.js'
 import { ERRORS, type ErrorCode } from '../errors.js'
 import { Arguments } from '../resp/arguments.js'
 import { command, error } from '../resp/encode.js'
@@ -30,7 +29,7 @@ import { adopt } from './accept.js'
  * that is read later; while the session holds a command or replies go unread, nothing more is read.
  */
 export interface DownstreamContext {
-  readonly dispatch: DispatchContext
+  readonly dispatch: SessionContext
   readonly reads: ReadBuffer
   /** The gather of the upstream side, whose ranges are written here. */
   readonly replies: Gather

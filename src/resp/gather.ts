@@ -1,4 +1,8 @@
-import type { Output } from './output.js'
+/** Where ranges go. */
+export interface Sink {
+  /** Copies a range, whose buffer may be overwritten afterwards. */
+  copy(buf: Buffer, start: number, end: number): void
+}
 
 /**
  * Joins neighbouring ranges of one read buffer that go to the same output, so that a hundred pipelined commands are
@@ -10,13 +14,13 @@ import type { Output } from './output.js'
  * Invariant: at most one run is open, and it is closed before the read buffer is used again.
  */
 export class Gather {
-  /** The output of the open run. */
-  target: Output | null = null
+  /** Where the open run goes. */
+  target: Sink | null = null
   #buf: Buffer = Buffer.alloc(0)
   #start = 0
   #end = 0
 
-  add(target: Output, buf: Buffer, start: number, end: number): void {
+  add(target: Sink, buf: Buffer, start: number, end: number): void {
     if (this.target === target && start === this.#end && this.#buf === buf) {
       this.#end = end
       return

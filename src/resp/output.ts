@@ -1,11 +1,11 @@
 import type { Socket } from 'node:net'
-import type { Gather } from './gather.js'
+import type { Gather, Sink } from './gather.js'
 
 /** Runs up to this size are gathered as text: Node writes a short latin1 string without allocating for it. */
 const TEXT_LIMIT = 8 * 1024
 
 /** Bytes on their way to one socket, in order, until the end of the loop turn. */
-export class Output {
+export class Output implements Sink {
   /** Bytes not yet handed to the socket; the open run of the gather is not counted before it is closed. */
   bytes = 0
   #text = ''

@@ -9,8 +9,8 @@ import { type CloseReason, UNREACHABLE, WORN_OUT } from './close-reason.js'
 import { type ConnectionOwner, UpstreamConnection, type UpstreamContext } from './connection.js'
 import { type HandshakeFailure, type HandshakeOutcome, type ServerInfo, shakeHands, StepReply } from './handshake.js'
 import { Reachability } from './reachability.js'
-import { Lane, longestWaitFirst, type Waiter } from './lane.js'
-import { Leases } from './leases.js'
+import { Lane, type LaneOwner, longestWaitFirst, type Waiter } from './lane.js'
+import { type LeaseOwner, Leases } from './leases.js'
 
 /** The part of the configuration that concerns upstream connections. */
 export type UpstreamSettings = Pick<Config, 'upstream' | 'pool'>
@@ -29,7 +29,7 @@ interface Membership {
  * All connections to one Redis process, in lanes, under two hard limits: `pool.max` shared connections and
  * `pool.leases.max` pinned ones.
  */
-export class Endpoint implements ConnectionOwner {
+export class Endpoint implements ConnectionOwner, LaneOwner, LeaseOwner {
   readonly name: string
   /** As go-redis counts: hits and misses of picking, waits that timed out, worn out connections. */
   readonly counts = { hits: 0, misses: 0, timeouts: 0, stale: 0, opened: 0 }
@@ -88,7 +88,6 @@ export class Endpoint implements ConnectionOwner {
     return lane.failure ?? this.outage
   }
 
-  /** Queues for a shared connection of the lane; answers the error if that is no use. */
   waitShared(lane: Lane, waiter: Waiter): ErrorCode | null {
     const refusal = this.refusal(lane)
     if (refusal !== null) return refusal
@@ -98,18 +97,15 @@ export class Endpoint implements ConnectionOwner {
     return null
   }
 
-  /** Takes an idle pinned connection, or queues for one (null), or answers the error if that is no use. */
   lease(lane: Lane, waiter: Waiter): UpstreamConnection | ErrorCode | null {
     return this.#leases.take(lane, waiter)
   }
 
-  /** Takes a lease back; one with anything left on it is discarded. */
   giveBack(connection: UpstreamConnection, clean: boolean): void {
     const member = this.members.get(connection)
     if (member !== undefined) this.#leases.giveBack(member.lane, connection, clean)
   }
 
-  /** Gives a connection a name in Redis's CLIENT LIST, if it does not have it. */
   rename(connection: UpstreamConnection, name: string): void {
     if (connection.clientName === name) return
     connection.clientName = name

@@ -2,7 +2,6 @@ import type { ErrorCode } from '../errors.js'
 import type { Protocol } from '../resp/encode.js'
 import { Ring } from '../util/ring.js'
 import type { UpstreamConnection } from './connection.js'
-import type { Endpoint } from './endpoint.js'
 
 /** Somebody who waits for a connection. Exactly one of the two calls comes, unless it was cancelled. */
 export interface Waiter {
@@ -70,6 +69,23 @@ export class WaitQueue {
   }
 }
 
+/** What a lane, and whoever has one, needs of the pool that it belongs to. */
+export interface LaneOwner {
+  readonly counts: { hits: number; misses: number }
+  /** Opens a shared connection for the lane if one may be opened; true if so. */
+  openShared(lane: Lane): boolean
+  /** Queues for a shared connection of the lane; answers the error if that is no use. */
+  waitShared(lane: Lane, waiter: Waiter): ErrorCode | null
+  /** Takes an idle pinned connection, or queues for one (null), or answers the error if that is no use. */
+  lease(lane: Lane, waiter: Waiter): UpstreamConnection | ErrorCode | null
+  /** Takes a lease back; one with anything left on it is closed. */
+  giveBack(connection: UpstreamConnection, clean: boolean): void
+  /** Gives a connection a name in Redis's CLIENT LIST, if it does not have it. */
+  rename(connection: UpstreamConnection, name: string): void
+  /** The connection's id in Redis's CLIENT LIST. */
+  clientIdOf(connection: UpstreamConnection): number
+}
+
 /**
  * The connections to one endpoint that mean the same to everybody: same protocol, same database, same login.
  *
@@ -91,7 +107,7 @@ export class Lane {
   failure: ErrorCode | null = null
 
   constructor(
-    readonly endpoint: Endpoint,
+    readonly endpoint: LaneOwner,
     readonly protocol: Protocol,
     readonly database: number,
   ) {}

@@ -1,10 +1,28 @@
 import type { ErrorCode } from '../errors.js'
+import type { Config } from '../config/config.js'
+import type { TurnClock } from '../util/clock.js'
 import type { UpstreamConnection } from './connection.js'
-import type { Endpoint } from './endpoint.js'
 import { type Lane, longestWaitFirst, type Waiter } from './lane.js'
 
 /** How much longer somebody must have waited for a lease than those of the lane that it comes back to, to get its place, ms. */
 const LANE_PATIENCE = 50
+
+/** What leases need of their endpoint. */
+export interface LeaseOwner {
+  readonly settings: Pick<Config, 'pool'>
+  readonly context: { readonly clock: TurnClock }
+  readonly counts: { hits: number; misses: number }
+  readonly lanes: ReadonlyMap<string, Lane>
+  /** The name that connections have while no session holds them. */
+  readonly clientName: string
+  /** Why waiting for a connection of the lane is no use, or null if it is. */
+  refusal(lane: Lane): ErrorCode | null
+  /** True unless an attempt to connect would be one too many. */
+  mayDial(): boolean
+  /** Makes a connection for the lane; its place has been counted. */
+  dial(lane: Lane, pinned: boolean): void
+  rename(connection: UpstreamConnection, name: string): void
+}
 
 /**
  * The pinned connections of an endpoint, `pool.leases.max` at the most over all lanes.
@@ -19,7 +37,7 @@ const LANE_PATIENCE = 50
 export class Leases {
   count = 0
 
-  constructor(readonly endpoint: Endpoint) {}
+  constructor(readonly endpoint: LeaseOwner) {}
 
   /** Takes an idle connection, or queues for one (null), or answers the error if that is no use. */
   take(lane: Lane, waiter: Waiter): UpstreamConnection | ErrorCode | null {

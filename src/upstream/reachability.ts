@@ -1,7 +1,7 @@
+import type { Config } from '../config/config.js'
 import type { ErrorCode } from '../errors.js'
 import { Backoff } from '../util/backoff.js'
 import type { TurnClock } from '../util/clock.js'
-import type { UpstreamSettings } from './endpoint.js'
 
 /**
  * Whether an endpoint can be reached.
@@ -18,7 +18,7 @@ export class Reachability {
   readonly #backoff: Backoff
 
   constructor(
-    readonly settings: UpstreamSettings['upstream'],
+    readonly settings: Config['upstream'],
     readonly clock: TurnClock,
   ) {
     this.downSince = clock.tick()

@@ -3,13 +3,13 @@ import { integer, OK, quoted, verbatim } from '../../resp/encode.js'
 import type { Session } from '../session.js'
 import { describeClient } from './client-line.js'
 import { code, failure, type Outcome, reply } from './outcome.js'
-import { parseInteger } from './local.js'
+import { parseInteger } from './syntax.js'
 
 const TYPES = ['normal', 'pubsub', 'master', 'primary', 'replica', 'slave']
 
 /** CLIENT LIST [TYPE type] [ID id …], of the applications' connections. */
 export function clientList(session: Session, args: Arguments): Outcome {
-  const all = [...session.context.registry.sessions.values()]
+  const all = session.context.registry.all()
   const list = (sessions: Session[]): Outcome =>
     reply(verbatim(session.protocol, sessions.map((one) => `${describeClient(one)}\n`).join('')))
   if (args.count === 2) return list(all)
@@ -29,7 +29,7 @@ export function clientList(session: Session, args: Arguments): Outcome {
 
 /** CLIENT KILL addr, and CLIENT KILL with filters, of the applications' connections. */
 export function clientKill(session: Session, args: Arguments): Outcome {
-  const all = [...session.context.registry.sessions.values()]
+  const all = session.context.registry.all()
   if (args.count === 3) {
     const found = all.find((one) => one.downstream.remoteAddress === args.text(2))
     if (found === undefined) return code('noSuchClient')
@@ -74,7 +74,7 @@ function readFilter(session: Session, args: Arguments): KillFilter | Outcome {
         filter.tests.push((one) => typeOf(one) === lower)
         break
       case 'user':
-        if (![...session.context.registry.sessions.values()].some((one) => one.user === value)) {
+        if (!session.context.registry.all().some((one) => one.user === value)) {
           return failure(`ERR No such user '${quoted(value)}'`)
         }
         filter.tests.push((one) => one.user === value)

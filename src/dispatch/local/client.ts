@@ -4,9 +4,8 @@ import { array, bulk, command, integer, map, nullReply, OK, quoted, set, verbati
 import type { Session } from '../session.js'
 import { describeClient } from './client-line.js'
 import { clientKill, clientList } from './client-list.js'
-import { isClientName } from './client-name.js'
 import { code, failure, FORWARD, type Outcome, relayed, reply } from './outcome.js'
-import { hasArity, parseInteger, wrongArity } from './local.js'
+import { hasArity, isClientName, parseInteger, wrongArity } from './syntax.js'
 
 type ClientCommand = (session: Session, args: Arguments) => Outcome
 
@@ -106,7 +105,7 @@ function unblock(session: Session, args: Arguments): Outcome {
   }
   const id = parseInteger(args.text(2))
   if (id === null) return code('notInteger')
-  const lease = session.context.registry.sessions.get(id)?.lease ?? null
+  const lease = session.context.registry.get(id)?.lease ?? null
   if (lease === null) return reply(integer(0))
   const upstreamId = session.lane.endpoint.clientIdOf(lease)
   return { kind: 'forward', request: command('CLIENT', 'UNBLOCK', String(upstreamId), mode) }

@@ -2,9 +2,8 @@ import type { Arguments } from '../../resp/arguments.js'
 import { array, bulk, integer, map, OK, type Protocol, quoted } from '../../resp/encode.js'
 import { ERRORS } from '../../errors.js'
 import type { Session } from '../session.js'
-import { isClientName } from './client-name.js'
 import { code, DRAIN, failure, type Outcome, reply } from './outcome.js'
-import { parseInteger } from './local.js'
+import { isClientName, parseInteger } from './syntax.js'
 
 /** HELLO [version [AUTH user password] [SETNAME name]], https://redis.io/docs/latest/commands/hello/ */
 export function hello(session: Session, args: Arguments): Outcome {

@@ -5,6 +5,7 @@ import type { Session } from '../session.js'
 import { auth, hello } from './hello.js'
 import { client } from './client.js'
 import { code, DRAIN, failure, type Outcome, reply } from './outcome.js'
+import { hasArity, parseInteger, wrongArity } from './syntax.js'
 
 /** How the proxy answers a command by itself. The number of arguments has been checked. */
 export type LocalCommand = (session: Session, args: Arguments, spec: CommandSpec) => Outcome
@@ -34,13 +35,6 @@ export function answer(session: Session, spec: CommandSpec, args: Arguments): Ou
   return local(session, args, spec)
 }
 
-/** Whether Redis would take so many arguments, the name counted. */
-export function hasArity(spec: CommandSpec, count: number): boolean {
-  return spec.arity < 0 ? count >= -spec.arity : spec.arity === 0 || count === spec.arity
-}
-
-export const wrongArity = (name: string): string => `ERR wrong number of arguments for '${name}' command`
-
 /** Local commands that a transaction or a watch can contain without harm to the connection that it runs on. */
 export function isHarmless(spec: CommandSpec): boolean {
   return spec.name === 'ping' || spec.name === 'echo'
@@ -67,11 +61,6 @@ function select(session: Session, args: Arguments): Outcome {
   if (index < 0 || index >= databases) return code('dbOutOfRange')
   session.changeLane(session.protocol, index)
   return reply(OK)
-}
-
-/** An integer as Redis's string2ll reads it. */
-export function parseInteger(text: string): number | null {
-  return /^(0|-?[1-9]\d{0,18})$/.test(text) ? Number(text) : null
 }
 
 function clusterOnly(): Outcome {

@@ -1,0 +1,30 @@
+/** Things by their id. Ids grow and are never used again, as Redis's client ids do. */
+export class Registry<T extends { readonly id: number }> {
+  readonly #byId = new Map<number, T>()
+  #nextId = 1
+
+  get size(): number {
+    return this.#byId.size
+  }
+
+  takeId(): number {
+    return this.#nextId++
+  }
+
+  add(item: T): void {
+    this.#byId.set(item.id, item)
+  }
+
+  get(id: number): T | undefined {
+    return this.#byId.get(id)
+  }
+
+  remove(item: T): void {
+    this.#byId.delete(item.id)
+  }
+
+  /** All of them, the oldest first. */
+  all(): T[] {
+    return [...this.#byId.values()]
+  }
+}
