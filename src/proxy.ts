@@ -2,6 +2,7 @@ import { hostname } from 'node:os'
 import { describeAddress } from './config/address.js'
 import type { Config } from './config/config.js'
 import { CommandTable } from './commands/table.js'
+import { Databases } from './dispatch/databases.js'
 import { Learner } from './dispatch/learner.js'
 import { describeSession } from './dispatch/describe.js'
 import { Login } from './dispatch/login.js'
@@ -23,9 +24,9 @@ import { TurnQueue } from './util/turn.js'
 
 /** How often time limits are looked at upstream and downstream, ms. */
 const UPSTREAM_SWEEP = 50
-const DOWNSTREAM_SWEEP = 1000
-/** How many databases are offered as long as Redis has not told. */
-const DATABASES = 16
+const DOWNSTREAM_SWEEP = 200
+/** Replies on their way to one session may be so many times what it may leave unread. */
+const REPLY_FACTOR = 4
 /** How long commands may go on after a stop was asked for, ms. */
 const DRAIN_TIME = 5000
 
@@ -65,14 +66,15 @@ export class Proxy {
       topology: new StaticTopology(this.#endpoint),
       registry: new Registry(),
       learner: new Learner(this.table, (names) => this.#askCommands(names)),
+      databases: new Databases((index) => this.#askDatabase(index)),
       login: new Login(target),
       log,
       limits: {
         commandTimeout,
         leaseWait: config.pool.leases.waitTimeout,
         outstanding: config.limits.outstanding,
+        replyBytes: config.limits.outputBytes * REPLY_FACTOR,
         database: target.database,
-        databases: DATABASES,
       },
     }
     const limits = { ...config.limits, inlineBytes: Math.min(config.limits.inlineBytes, MAX_LINE) }
@@ -168,15 +170,27 @@ export class Proxy {
 
   /** What is to be known of a Redis that has just been reached: its commands, and how many databases it has. */
   async #discover(): Promise<void> {
+    const { databases } = this.#dispatch
+    databases.forget()
     try {
       const rows = await this.#control.call('COMMAND')
       const learned = Array.isArray(rows) ? this.table.learn(rows) : 0
       if (learned > 0) this.log.event('info', 'commands_learned', { endpoint: this.#endpoint.name, commands: learned })
-      const databases = await this.#control.call('CONFIG', 'GET', 'databases')
-      if (Array.isArray(databases)) this.#dispatch.limits.databases = Number(databases[1]) || DATABASES
+      const setting = await this.#control.call('CONFIG', 'GET', 'databases')
+      if (Array.isArray(setting)) databases.count = Number(setting[1]) || null
     } catch (error) {
-      // Managed servers refuse CONFIG, and an ACL may refuse either: the defaults do then.
+      // Managed servers refuse CONFIG, and an ACL may refuse either: names and databases are then asked about one by one.
       this.log.event('debug', 'discovery_failed', { endpoint: this.#endpoint.name, error: String(error) })
+    }
+  }
+
+  async #askDatabase(index: number): Promise<boolean> {
+    try {
+      await this.#control.call('SELECT', String(index))
+      return true
+    } catch (error) {
+      if (String(error).includes('out of range')) return false
+      throw error
     }
   }
 

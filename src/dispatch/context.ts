@@ -4,6 +4,7 @@ import type { Topology } from '../routing/static.js'
 import type { TurnClock } from '../util/clock.js'
 import type { EventLog } from '../util/log.js'
 import type { Registry } from '../util/registry.js'
+import type { Databases } from './databases.js'
 import type { Learner } from './learner.js'
 import type { Login } from './login.js'
 
@@ -15,6 +16,7 @@ export interface DispatchContext<S extends { readonly id: number }> {
   readonly topology: Topology
   readonly registry: Registry<S>
   readonly learner: Learner
+  readonly databases: Databases
   readonly login: Login
   readonly log: EventLog
   readonly limits: DispatchLimits
@@ -26,8 +28,8 @@ export interface DispatchLimits {
   leaseWait: number
   /** Commands in flight per session at which it takes no more. */
   outstanding: number
+  /** Bytes that the replies to the commands in flight of one session should stay under. */
+  replyBytes: number
   /** The database that sessions start in. */
   database: number
-  /** How many databases there are, as far as Redis told. */
-  databases: number
 }

@@ -43,6 +43,8 @@ export function answerLocally(session: Session, spec: CommandSpec, frame: Frame)
       return true
     case 'drain':
       return session.hold('drained')
+    case 'hold':
+      return session.hold('learning')
     case 'forward':
       return forward(session, spec, outcome.request === null ? frame : ownFrame(outcome.request))
     case 'relay':

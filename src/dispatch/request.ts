@@ -33,6 +33,8 @@ export class Request implements Pending {
   failed = false
   /** True for the last command of what one read brought, if that was several. */
   endsPipeline = false
+  /** Size of the reply as far as it has come, bytes. */
+  size = 0
   #begun = false
   /** Reply bytes that wait for the replies in front of them. */
   #held: (Buffer | string)[] | null = null
@@ -51,6 +53,7 @@ export class Request implements Pending {
       const type = buf[start]
       this.failed = type === MINUS || type === BANG
     }
+    this.size += end - start
     if (session.ring.peek() === this) session.downstream.write(buf, start, end)
     else (this.#held ??= []).push(Buffer.copyBytesFrom(buf, start, end - start))
     if (last) session.answered(this)

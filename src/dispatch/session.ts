@@ -10,6 +10,7 @@ import type { DispatchContext } from './context.js'
 import type { Downstream } from './downstream.js'
 import { Request, type RequestOwner } from './request.js'
 import { standIn } from './stand-in.js'
+import { Window } from './window.js'
 
 export type SessionContext = DispatchContext<Session>
 
@@ -54,6 +55,7 @@ export type Hold = 'connection' | 'lease' | 'drained' | 'congested' | 'outstandi
 export class Session implements RequestOwner {
   readonly mode = new StateMachine<Mode>(MOVES, 'open')
   readonly ring = new Ring<Request>(4)
+  readonly window: Window
   readonly since: number
   protocol: Protocol = 2
   database: number
@@ -85,6 +87,8 @@ export class Session implements RequestOwner {
     readonly context: SessionContext,
     readonly downstream: Downstream,
   ) {
+    const { outstanding, replyBytes } = context.limits
+    this.window = new Window(outstanding, replyBytes)
     this.since = this.lastActive = context.clock.now
     this.database = context.limits.database
   }
@@ -144,6 +148,7 @@ export class Session implements RequestOwner {
   answered(request: Request): void {
     const { recorder, clock } = this.context
     recorder.upstream(request.spec.id, clock.now - request.since)
+    this.window.replied(request.size)
     // Redis did not do as expected: what it still keeps on the lease is anybody's guess.
     if (request.failed && this.lease !== null && request.spec.handling === 'transaction') this.#leaseUnsure = true
     this.complete(request)
@@ -166,7 +171,7 @@ export class Session implements RequestOwner {
       ring.shift()
       if (head.endsPipeline) recorder.pipelineDuration(clock.now - head.since)
     }
-    if (this.held === 'outstanding' && ring.length < this.context.limits.outstanding / 2) this.unhold()
+    if (this.held === 'outstanding' && ring.length <= this.window.size / 2) this.unhold()
   }
 
   /** With nothing in flight the connection is free to change, and a lease that serves no purpose any more goes back. */

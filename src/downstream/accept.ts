@@ -13,6 +13,15 @@ interface WithHandle {
   _handle: object | null
 }
 
+/**
+ * Bytes that the kernel has not taken yet: of writes that Node counts as a whole until they are done, so that
+ * `writableLength` alone does not tell whether a slow reader reads. As undocumented as the handle; 0 where there is none.
+ */
+export function unsentBytes(socket: Socket): number {
+  const handle = (socket as unknown as WithHandle)._handle as { writeQueueSize?: number } | null
+  return handle?.writeQueueSize ?? 0
+}
+
 export function adopt(accepted: Socket, reads: ReadBuffer, onRead: (size: number) => void): Socket {
   const inner = accepted as unknown as WithHandle
   if (!adoptable(inner)) return copying(accepted, reads, onRead)

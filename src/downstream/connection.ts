@@ -14,8 +14,8 @@ import { Output } from '../resp/output.js'
 import { Carry, HEADROOM, type ReadBuffer } from '../resp/read-buffer.js'
 import { type RequestLimits, RequestScanner, Scan } from '../resp/request-scanner.js'
 import type { TurnQueue, TurnTask } from '../util/turn.js'
-import type { UpstreamConnection } from '../upstream/connection.js'
-import { adopt } from './accept.js'
+import { adopt, unsentBytes } from './accept.js'
+import { Unread, type UnreadLimits } from './unread.js'
 
 /**
  * One application's connection.
@@ -39,25 +39,14 @@ export interface DownstreamContext {
   readonly buffered: { bytes: number }
 }
 
-export interface DownstreamLimits extends RequestLimits {
-  /** Unread reply bytes at which no more commands are taken. */
-  outputBytes: number
-  /** The same for all connections together. */
-  bufferedBytes: number
-  /** How long a started command may stop coming, or replies go unread, ms. */
-  stallTimeout: number
+export interface DownstreamLimits extends RequestLimits, UnreadLimits {
   /** How long it may say nothing at all, ms; 0 = for ever. */
   idleTimeout: number
 }
 
 /** A request larger than this is passed on while it comes. */
 const STREAM_FROM = 64 * 1024
-/** Unread replies of so many times `outputBytes` stop the upstream connection that they come from. */
-const HARD_FACTOR = 8
-/** Takes the place of `outputBytes` while all connections together are over their limit. */
-const SCARCE = 16 * 1024
-/** How long a connection that does not read may hold up others, ms. */
-const STALL_WITH_NEIGHBOURS = 1000
+
 export class DownstreamConnection implements Downstream, TurnTask {
   queued = false
   readonly session: Session
@@ -70,15 +59,7 @@ export class DownstreamConnection implements Downstream, TurnTask {
   /** How much of the carry the scanner has taken in. */
   #scanned = 0
   #large: LargeRequest | null = null
-  /** True while replies go unread: no more commands are taken. */
-  #choked = false
-  /** The upstream connection that was stopped because this one does not read. */
-  #stalled: UpstreamConnection | null = null
-  /** Its part in the sum of unread replies. */
-  #accounted = 0
-  /** When bytes were last read or written, as far as the sweep saw, and how many waited then. */
-  #progressAt: number
-  #unwrittenBefore = 0
+  readonly #unread: Unread
   /** True after the last reply was decided on. */
   #finishing = false
   /** True after the application said that it sends no more. */
@@ -88,14 +69,17 @@ export class DownstreamConnection implements Downstream, TurnTask {
   constructor(
     accepted: Socket,
     readonly context: DownstreamContext,
+    /** What stands for both addresses of a unix socket. */
+    unixName: string,
     readonly onClosed: (connection: DownstreamConnection) => void,
   ) {
-    this.remoteAddress = `${accepted.remoteAddress ?? 'unix'}:${accepted.remotePort ?? 0}`
-    this.localAddress = `${accepted.localAddress ?? 'unix'}:${accepted.localPort ?? 0}`
+    const { remoteAddress, remotePort, localAddress, localPort } = accepted
+    this.remoteAddress = remoteAddress === undefined ? unixName : `${remoteAddress}:${remotePort}`
+    this.localAddress = localAddress === undefined ? unixName : `${localAddress}:${localPort}`
     const { registry } = context.dispatch
     this.session = new Session(registry.takeId(), context.dispatch, this)
     registry.add(this.session)
-    this.#progressAt = this.session.since
+    this.#unread = new Unread(this.session, context.limits, context.buffered)
     this.#output = new Output(context.replies)
     this.#scanner = new RequestScanner(context.limits)
     this.#socket = adopt(accepted, context.reads, (size) => this.#read(size))
@@ -129,10 +113,9 @@ export class DownstreamConnection implements Downstream, TurnTask {
   destroy(_reason: string): void {
     if (this.session.closed) return
     this.session.close()
-    this.#release()
+    this.#unread.close()
     this.#output.clear()
     this.#socket.destroy()
-    this.#account()
     this.onClosed(this)
   }
 
@@ -141,14 +124,7 @@ export class DownstreamConnection implements Downstream, TurnTask {
     if (this.session.closed) return
     this.context.dispatch.recorder.bytesOut += this.#output.bytes
     this.#output.writeTo(this.#socket)
-    const unwritten = this.#account()
-    const { limits, buffered } = this.context
-    const soft = buffered.bytes > limits.bufferedBytes ? SCARCE : limits.outputBytes
-    if (unwritten > soft) {
-      this.#choked = true
-      this.#socket.pause()
-      if (unwritten > soft * HARD_FACTOR) this.#stall()
-    }
+    this.#accountUnread()
     if (this.#finishing && this.session.ring.length === 0) this.#socket.end(() => this.destroy('finished'))
   }
 
@@ -164,27 +140,27 @@ export class DownstreamConnection implements Downstream, TurnTask {
 
   #resume(): void {
     if (this.session.closed || this.#finishing) return
-    if (this.session.held !== null || this.#choked) return
+    if (this.session.held !== null || this.#unread.choked) return
     this.context.dispatch.clock.tick()
     this.#process(HEADROOM)
-    if (this.session.held === null && !this.#choked) this.#socket.resume()
+    if (this.session.held === null && !this.#unread.choked) this.#socket.resume()
     if (this.#ended) this.#end()
   }
 
   /** Works off the carry and what was read behind it, up to `end`. */
   #process(end: number): void {
-    const { reads, dispatch: context } = this.context
+    const { reads } = this.context
     const bytes = reads.bytes
     let frame = this.#carry.restore(reads)
     let pos = frame + this.#scanned
     let commands = 0
     this.#scanned = 0
-    while (pos < end && this.session.held === null && !this.#choked) {
+    while (pos < end && this.session.held === null && !this.#unread.choked) {
       if (this.session.mode.current === 'relaying') {
         if (relayBytes(this.session, bytes, frame, end)) frame = pos = end
         break
       }
-      if (this.session.ring.length >= context.limits.outstanding) {
+      if (this.session.ring.length >= this.session.window.size) {
         this.session.hold('outstanding')
         break
       }
@@ -310,71 +286,48 @@ export class DownstreamConnection implements Downstream, TurnTask {
 
   // Back-pressure and ends
 
-  /** Keeps the sum of all unread replies up to date; answers those of this connection. */
-  #account(): number {
-    const unwritten = this.#socket.destroyed ? 0 : this.#socket.writableLength
-    this.context.buffered.bytes += unwritten - this.#accounted
-    this.#accounted = unwritten
-    return unwritten
-  }
-
-  /** Stops the connection that brings replies faster than they are read. */
-  #stall(): void {
-    const connection = this.session.connection
-    if (connection === null || connection.paused) return
-    this.#stalled = connection
-    connection.pause()
-  }
-
-  #release(): void {
-    this.#stalled?.resume()
-    this.#stalled = null
+  #accountUnread(): void {
+    if (this.#unread.update(this.#socket.writableLength)) this.#socket.pause()
   }
 
   #drained(): void {
-    this.#account()
-    this.#release()
-    if (!this.#choked) return
-    this.#choked = false
-    this.resume()
+    if (this.#unread.drained()) this.resume()
   }
 
   /** The application sends no more: what it is owed still goes out, unless that may never come. */
   #end(): void {
     this.#ended = true
     const { session } = this
-    const never = session.leaseReason === 'blocking' || session.mode.current === 'relaying' || this.#large !== null
-    if (never) return this.destroy('gone')
+    if (this.#owesForEver() || this.#large !== null) return this.destroy('gone')
     // Held commands come first; this is called again after them.
-    if (session.held === null && !this.#choked) this.finish()
+    if (session.held === null && !this.#unread.choked) this.finish()
   }
 
-  /** Ends the connection if nothing is owed on it. */
+  /** Ends the connection if nothing is owed on it, or nothing that could be waited for. */
   finishWhenIdle(): void {
-    // A command that was held may be just about to go on.
-    if (this.session.isIdle && !this.#choked && !this.#resumption.queued) this.finish()
+    if (this.#owesForEver()) this.destroy('shutdown')
+    else if (this.session.isIdle && !this.#unread.choked && !this.#resumption.queued) this.finish()
   }
 
-  /** Called every second or so: ends the connection if it has been in the way, or of no use, for too long. */
+  /** True if what is owed may never come: an answer to a blocking call, or whatever a relayed session hears. */
+  #owesForEver(): boolean {
+    return this.session.leaseReason === 'blocking' || this.session.mode.current === 'relaying'
+  }
+
+  /** Called several times a second: ends the connection if it has been in the way, or of no use, for too long. */
   sweep(now: number): void {
     const { stallTimeout, idleTimeout } = this.context.limits
-    const unwritten = this.#socket.writableLength
-    if (unwritten === 0 || unwritten !== this.#unwrittenBefore) this.#progressAt = now
-    this.#unwrittenBefore = unwritten
-    const stuck = now - this.#progressAt
-    if (stuck > stallTimeout || (stuck > STALL_WITH_NEIGHBOURS && this.#hindersOthers()))
-      return this.destroy('does not read')
+    this.#accountUnread()
+    if (this.#unread.sweep(now, unsentBytes(this.#socket))) this.resume()
+    if (this.#unread.isStuck(now)) return this.destroy('does not read')
     const silent = now - this.session.lastActive
-    const framed = this.session.mode.current !== 'relaying'
-    const unfinished =
-      framed && this.session.held === null && !this.#choked && (this.#carry.length > 0 || !this.#scanner.idle)
-    if (unfinished && silent > stallTimeout) this.#refuse('stalled')
+    if (silent > stallTimeout && this.#isUnfinished()) this.#refuse('stalled')
     else if (idleTimeout > 0 && silent > idleTimeout && this.session.isIdle) this.destroy('idle')
   }
 
-  /** True if other sessions wait for replies on the connection that was stopped for this one. */
-  #hindersOthers(): boolean {
-    const { session } = this
-    return this.#stalled !== null && this.#stalled !== session.lease && this.#stalled.inflight.length > session.inflight
+  /** True if the rest of a command is missing. */
+  #isUnfinished(): boolean {
+    if (this.session.mode.current === 'relaying' || this.session.held !== null || this.#unread.choked) return false
+    return this.#carry.length > 0 || !this.#scanner.idle
   }
 }

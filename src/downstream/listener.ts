@@ -64,9 +64,11 @@ export class Listener {
       return
     }
     recorder.connectionsAccepted++
-    this.connections.add(
-      new DownstreamConnection(socket, this.context, (connection) => this.connections.delete(connection)),
-    )
+    const { address } = this.options
+    // As Redis shows the connections of its unix socket.
+    const unixName = address.kind === 'unix' ? `${address.path}:0` : ''
+    const forget = (connection: DownstreamConnection) => this.connections.delete(connection)
+    this.connections.add(new DownstreamConnection(socket, this.context, unixName, forget))
   }
 }
 

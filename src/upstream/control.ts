@@ -52,7 +52,7 @@ export class ControlClient {
     socket.once('error', fail)
     socket.once('close', () => fail(new Error('connection closed')))
     socket.setTimeout(Math.max(IDLE, connectTimeout), () => fail(new Error('no answer in time')))
-    const greetings = [['CLIENT', 'SETNAME', clientName]]
+    const greetings = [['CLIENT', 'SETNAME', `${clientName}:control`]]
     if (target.password !== null) {
       greetings.unshift(['AUTH', ...(target.username === null ? [] : [target.username]), target.password])
     }

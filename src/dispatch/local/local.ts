@@ -4,7 +4,7 @@ import { bulk, OK, PONG } from '../../resp/encode.js'
 import type { Session } from '../session.js'
 import { auth, hello } from './hello.js'
 import { client } from './client.js'
-import { code, DRAIN, failure, type Outcome, reply } from './outcome.js'
+import { code, DRAIN, failure, HOLD, type Outcome, reply } from './outcome.js'
 import { hasArity, parseInteger, wrongArity } from './syntax.js'
 
 /** How the proxy answers a command by itself. The number of arguments has been checked. */
@@ -57,8 +57,13 @@ function select(session: Session, args: Arguments): Outcome {
   if (index < -(2 ** 31) || index >= 2 ** 31) return code('numberOutOfRange')
   if (index === session.database) return reply(OK)
   if (session.inflight > 0) return DRAIN
-  const { databases } = session.context.limits
-  if (index < 0 || index >= databases) return code('dbOutOfRange')
+  const { databases } = session.context
+  const exists = databases.has(index)
+  if (exists === false) return code('dbOutOfRange')
+  if (exists === null) {
+    void databases.ask(index, () => session.held === 'learning' && session.unhold())
+    return HOLD
+  }
   session.changeLane(session.protocol, index)
   return reply(OK)
 }

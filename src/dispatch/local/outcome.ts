@@ -10,6 +10,8 @@ export type Outcome =
   | { readonly kind: 'code'; readonly code: ErrorCode }
   /** Ask again when nothing is in flight: it changes where the following commands go. */
   | { readonly kind: 'drain' }
+  /** Ask again when the session is resumed: Redis is being asked. */
+  | { readonly kind: 'hold' }
   /** Redis answers it, as it came or as the given request frame. */
   | { readonly kind: 'forward'; readonly request: string | null }
   /** It needs a connection of its own. */
@@ -22,4 +24,5 @@ export const failure = (text: string): Outcome => ({ kind: 'error', text })
 export const code = (errorCode: ErrorCode): Outcome => ({ kind: 'code', code: errorCode })
 export const relayed = (reason: PinReason): Outcome => ({ kind: 'relay', reason })
 export const DRAIN: Outcome = { kind: 'drain' }
+export const HOLD: Outcome = { kind: 'hold' }
 export const FORWARD: Outcome = { kind: 'forward', request: null }

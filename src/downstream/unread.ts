@@ -1,0 +1,119 @@
+import type { Session } from '../dispatch/session.js'
+
+export interface UnreadLimits {
+  /** Unread reply bytes of one connection at which no more of its commands are taken. */
+  outputBytes: number
+  /** The same for all connections together. */
+  bufferedBytes: number
+  /** How long replies may go unread altogether, ms. */
+  stallTimeout: number
+}
+
+/** Unread replies of so many times the allowance stop the upstream connection that they come from. */
+const HARD_FACTOR = 8
+/** How long a connection that does not read may hold up others that way, ms. */
+const STALL_WITH_NEIGHBOURS = 1000
+/** Takes the place of the allowance while all connections together are over their limit. */
+const SCARCE = 16 * 1024
+
+/**
+ * The replies that one application has not read yet, and what follows from their size.
+ *
+ *     0 ──────────── allowance ─────────────────── 8 × allowance ──────────────►
+ *     commands are taken │ no more commands are taken │ its upstream connection stops too
+ *
+ * The allowance is `outputBytes` for whoever reads. It doubles for a connection that reads nothing at all, as long as there is
+ * room: that may be an application which writes its whole pipeline before it reads the first reply, and would wait for ever.
+ */
+export class Unread {
+  bytes = 0
+  /** True while no more commands are taken. */
+  choked = false
+  #allowance: number
+  /** The upstream connection that stands still because of this. */
+  #stalled: Session['connection'] = null
+  #progressAt: number
+  #leftBefore = 0
+
+  constructor(
+    readonly session: Session,
+    readonly limits: UnreadLimits,
+    /** The unread bytes of all connections. */
+    readonly total: { bytes: number },
+  ) {
+    this.#allowance = limits.outputBytes
+    this.#progressAt = session.since
+  }
+
+  /** Takes note of how many bytes are unread now; true if no more commands may be taken. */
+  update(bytes: number): boolean {
+    this.total.bytes += bytes - this.bytes
+    this.bytes = bytes
+    const limit = this.#limit
+    if (bytes > limit) this.choked = true
+    if (bytes > limit * HARD_FACTOR) this.#stall()
+    return this.choked
+  }
+
+  /** Everything has been read; true if commands can be taken again. */
+  drained(): boolean {
+    this.update(0)
+    this.#allowance = this.limits.outputBytes
+    return this.#release()
+  }
+
+  /**
+   * Called several times a second, with the bytes that the kernel has not taken, which show progress earlier. True if commands can
+   * be taken again although replies are unread.
+   */
+  sweep(now: number, unsent: number): boolean {
+    const left = this.bytes + unsent
+    if (left === 0 || left !== this.#leftBefore) {
+      this.#progressAt = now
+      this.#leftBefore = left
+      return false
+    }
+    const room = this.total.bytes + this.bytes < this.limits.bufferedBytes
+    if (!this.choked || !room) return false
+    while (this.#allowance < this.bytes) this.#allowance *= 2
+    this.#allowance *= 2
+    return this.#release()
+  }
+
+  /** True if it has been in the way for too long. */
+  isStuck(now: number): boolean {
+    const silence = now - this.#progressAt
+    return silence > this.limits.stallTimeout || (silence > STALL_WITH_NEIGHBOURS && this.#hindersOthers())
+  }
+
+  close(): void {
+    this.update(0)
+    this.#release()
+  }
+
+  get #limit(): number {
+    return this.total.bytes > this.limits.bufferedBytes ? SCARCE : this.#allowance
+  }
+
+  #stall(): void {
+    const { connection } = this.session
+    if (connection === null || connection.paused) return
+    this.#stalled = connection
+    connection.pause()
+  }
+
+  /** Lets everything go on; true if it had stopped. */
+  #release(): boolean {
+    this.#stalled?.resume()
+    this.#stalled = null
+    const choked = this.choked
+    this.choked = false
+    return choked
+  }
+
+  /** True if other sessions wait for replies on the connection that stands still. */
+  #hindersOthers(): boolean {
+    const { session } = this
+    return this.#stalled !== null && this.#stalled !== session.lease && this.#stalled.inflight.length > session.inflight
+  }
+}
