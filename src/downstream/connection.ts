@@ -178,7 +178,7 @@ export class DownstreamConnection implements Downstream, TurnTask {
     if (pos > frame && this.session.held === null) frame = this.#streamLarge(bytes, frame, pos)
     this.#scanned = pos - frame
     this.#carry.keep(bytes, frame, end)
-    if (this.session.held !== null) this.#socket.pause()
+    if (this.session.held !== null || (this.#unread.choked && this.#carry.length > 0)) this.#socket.pause()
     this.#finishRead()
     if (commands > 1) this.#markPipeline(commands)
   }
@@ -286,8 +286,9 @@ export class DownstreamConnection implements Downstream, TurnTask {
 
   // Back-pressure and ends
 
+  /** One read is still let in by a choked connection, to see whether it has more to say. */
   #accountUnread(): void {
-    if (this.#unread.update(this.#socket.writableLength)) this.#socket.pause()
+    if (this.#unread.update(this.#socket.writableLength) && this.#carry.length > 0) this.#socket.pause()
   }
 
   #drained(): void {
@@ -318,7 +319,7 @@ export class DownstreamConnection implements Downstream, TurnTask {
   sweep(now: number): void {
     const { stallTimeout, idleTimeout } = this.context.limits
     this.#accountUnread()
-    if (this.#unread.sweep(now, unsentBytes(this.#socket))) this.resume()
+    if (this.#unread.sweep(now, unsentBytes(this.#socket), this.#carry.length > 0)) this.resume()
     if (this.#unread.isStuck(now)) return this.destroy('does not read')
     const silent = now - this.session.lastActive
     if (silent > stallTimeout && this.#isUnfinished()) this.#refuse('stalled')

@@ -22,8 +22,9 @@ const SCARCE = 16 * 1024
  *     0 ──────────── allowance ─────────────────── 8 × allowance ──────────────►
  *     commands are taken │ no more commands are taken │ its upstream connection stops too
  *
- * The allowance is `outputBytes` for whoever reads. It doubles for a connection that reads nothing at all, as long as there is
- * room: that may be an application which writes its whole pipeline before it reads the first reply, and would wait for ever.
+ * The allowance is `outputBytes` for whoever reads. It doubles for a connection that reads nothing and has sent more commands, as
+ * long as there is room: that may be an application which writes its whole pipeline before it reads the first reply, and
+ * would wait for ever.
  */
 export class Unread {
   bytes = 0
@@ -63,10 +64,10 @@ export class Unread {
   }
 
   /**
-   * Called several times a second, with the bytes that the kernel has not taken, which show progress earlier. True if commands can
-   * be taken again although replies are unread.
+   * Called several times a second, with the bytes that the kernel has not taken, which show progress earlier, and whether commands
+   * are waiting. True if these can be taken although replies are unread.
    */
-  sweep(now: number, unsent: number): boolean {
+  sweep(now: number, unsent: number, hungry: boolean): boolean {
     const left = this.bytes + unsent
     if (left === 0 || left !== this.#leftBefore) {
       this.#progressAt = now
@@ -74,7 +75,7 @@ export class Unread {
       return false
     }
     const room = this.total.bytes + this.bytes < this.limits.bufferedBytes
-    if (!this.choked || !room) return false
+    if (!this.choked || !hungry || !room) return false
     while (this.#allowance < this.bytes) this.#allowance *= 2
     this.#allowance *= 2
     return this.#release()
