@@ -63,14 +63,14 @@ export class Observer {
     return new Observer(client)
   }
 
-  /** The rows of CLIENT LIST, without the one over which a proxy asks what commands there are. */
+  /** The rows of CLIENT LIST, without the one over which a proxy asks questions of its own. */
   async clients(): Promise<Record<string, string>[]> {
     const text = bulkText(await ask(this.client, 'CLIENT', 'LIST'))
     return text
       .split('\n')
       .filter((line) => line !== '' && !line.includes(' name=observer '))
       .map((line) => Object.fromEntries(line.split(' ').map((field) => field.split(/=(.*)/s, 2) as [string, string])))
-      .filter(({ cmd }) => !ASKED_BY_PROXY.has(cmd))
+      .filter(({ name }) => !name?.endsWith(':control'))
   }
 
   /** One figure of INFO. */
@@ -85,8 +85,6 @@ export class Observer {
     this.client.close()
   }
 }
-
-const ASKED_BY_PROXY = new Set(['command', 'command|info', 'config|get'])
 
 /** What is inside a bulk or verbatim string. */
 export function bulkText(frame: string): string {
