@@ -180,16 +180,16 @@ export class DownstreamConnection implements Downstream, TurnTask {
     this.#carry.keep(bytes, frame, end)
     if (this.session.held !== null || (this.#unread.choked && this.#carry.length > 0)) this.#socket.pause()
     this.#finishRead()
-    if (commands > 1) this.#markPipeline(commands)
+    if (commands > 0) this.#observeRead(commands)
   }
 
   #finishRead(): void {
     this.context.reads.gather.close()
   }
 
-  #markPipeline(commands: number): void {
-    const { recorder } = this.context.dispatch
-    recorder.pipeline(commands)
+  #observeRead(commands: number): void {
+    this.context.dispatch.recorder.pipeline(commands)
+    if (commands === 1) return
     const newest = this.session.ring.at(this.session.ring.length - 1)
     if (newest !== undefined) newest.endsPipeline = true
   }
