@@ -110,8 +110,9 @@ export class DownstreamConnection implements Downstream, TurnTask {
     this.context.turns.add('downstream', this)
   }
 
-  destroy(_reason: string): void {
+  destroy(reason: string): void {
     if (this.session.closed) return
+    this.context.dispatch.log.event('debug', 'connection_closed', { id: this.session.id, reason })
     this.session.close()
     this.#unread.close()
     this.#output.clear()
@@ -234,7 +235,7 @@ export class DownstreamConnection implements Downstream, TurnTask {
     const { table } = this.context.dispatch
     const spec = table.lookup(buf, nameStart, nameStart + nameLength)
     const known = spec ?? this.#learn(buf.toString('latin1', nameStart, nameStart + nameLength))
-    if (known === null) return this.session.held === null
+    if (known === null) return false
     const { session } = this
     const row = known.subcommands === null ? known : resolve(known, new Arguments(buf, start, end))
     session.lastCommand = row.name
@@ -243,7 +244,7 @@ export class DownstreamConnection implements Downstream, TurnTask {
     return dispatch(session, ruling, { buf, start, end, argc })
   }
 
-  /** What to do with a name that the table does not have; null if nothing, or nothing yet. */
+  /** What to do with a name that the table does not have; null while Redis is asked about it. */
   #learn(name: string): CommandSpec | null {
     const { learner, table } = this.context.dispatch
     if (!learner.learn(name, () => this.session.held === 'learning' && this.session.unhold())) return table.other
@@ -322,13 +323,25 @@ export class DownstreamConnection implements Downstream, TurnTask {
     if (this.#unread.sweep(now, unsentBytes(this.#socket), this.#carry.length > 0)) this.resume()
     if (this.#unread.isStuck(now)) return this.destroy('does not read')
     const silent = now - this.session.lastActive
-    if (silent > stallTimeout && this.#isUnfinished()) this.#refuse('stalled')
+    if (silent > stallTimeout && this.#isUnfinished()) this.#giveUp()
     else if (idleTimeout > 0 && silent > idleTimeout && this.session.isIdle) this.destroy('idle')
+  }
+
+  /** A large command has its place among the replies, which nothing can take any more. */
+  #giveUp(): void {
+    if (this.#large === null) this.#refuse('stalled')
+    else this.destroy('stalled')
   }
 
   /** True if the rest of a command is missing. */
   #isUnfinished(): boolean {
-    if (this.session.mode.current === 'relaying' || this.session.held !== null || this.#unread.choked) return false
+    if (
+      this.#finishing ||
+      this.session.mode.current === 'relaying' ||
+      this.session.held !== null ||
+      this.#unread.choked
+    )
+      return false
     return this.#carry.length > 0 || !this.#scanner.idle
   }
 }
