@@ -220,6 +220,7 @@ export class Session implements RequestOwner {
     this.leaseReason = reason
     const got = this.lane.endpoint.lease(this.lane, this.#createWaiter(clock.now + limits.leaseWait))
     if (got === null || typeof got === 'string') return this.#waiting(spec, 'lease', got)
+    this.#waiter = null
     recorder.poolWait(0)
     this.#leased(got)
     return true
@@ -250,7 +251,6 @@ export class Session implements RequestOwner {
     this.mode.to('closed')
     for (let i = 0; i < this.ring.length; i++) this.ring.at(i)!.lost = true
     if (lease !== null) this.giveLeaseBack(clean)
-    else if (this.connection?.paused === true) this.connection.resume()
     this.context.registry.remove(this)
   }
 
@@ -294,7 +294,7 @@ export class Session implements RequestOwner {
     }
     return (this.#waiter = {
       deadline,
-      cancelled: false,
+      waiting: false,
       granted: (lease) => {
         ended()
         if (lease !== null) this.#leased(lease)

@@ -3,11 +3,12 @@ import type { Protocol } from '../resp/encode.js'
 import { Ring } from '../util/ring.js'
 import type { UpstreamConnection } from './connection.js'
 
-/** Somebody who waits for a connection. Exactly one of the two calls comes, unless it was cancelled. */
+/** Somebody who waits for a connection. Exactly one of the two calls comes, unless waiting was cancelled. */
 export interface Waiter {
   /** When waiting ends, ms on the monotonic clock. */
   readonly deadline: number
-  cancelled: boolean
+  /** True while it is in a queue: kept by that queue, false to begin with. */
+  waiting: boolean
   /** A connection is there: for a shared one `null`, pick it; for a lease the connection itself. */
   granted(lease: UpstreamConnection | null): void
   refused(code: ErrorCode): void
@@ -25,27 +26,27 @@ export class WaitQueue {
 
   /** The deadline of the one who has waited longest; Infinity if nobody waits. */
   get oldest(): number {
-    while (this.#ring.peek()?.cancelled === true) this.#ring.shift()
+    while (this.#ring.peek()?.waiting === false) this.#ring.shift()
     return this.#ring.peek()?.deadline ?? Infinity
   }
 
   push(waiter: Waiter): void {
+    waiter.waiting = true
     this.#ring.push(waiter)
     this.#live++
   }
 
+  /** Of no effect on one that is not in the queue, or no longer. */
   cancel(waiter: Waiter): void {
-    if (waiter.cancelled) return
-    waiter.cancelled = true
-    this.#live--
+    if (waiter.waiting) this.#left(waiter)
   }
 
   shift(): Waiter | undefined {
     for (;;) {
       const waiter = this.#ring.shift()
       if (waiter === undefined) return undefined
-      if (waiter.cancelled) continue
-      this.#live--
+      if (!waiter.waiting) continue
+      this.#left(waiter)
       return waiter
     }
   }
@@ -58,14 +59,19 @@ export class WaitQueue {
   refuseExpired(now: number, code: ErrorCode): number {
     let refused = 0
     for (let head = this.#ring.peek(); head !== undefined; head = this.#ring.peek()) {
-      if (!head.cancelled && head.deadline > now) break
+      if (head.waiting && head.deadline > now) break
       this.#ring.shift()
-      if (head.cancelled) continue
-      this.#live--
+      if (!head.waiting) continue
+      this.#left(head)
       refused++
       head.refused(code)
     }
     return refused
+  }
+
+  #left(waiter: Waiter): void {
+    waiter.waiting = false
+    this.#live--
   }
 }
 

@@ -244,4 +244,19 @@ describe('transactions', { timeout: 60_000 }, () => {
     for (const client of clients) client.close()
     assert.equal(await tight.stop(), 0)
   })
+
+  it('sessions that leave after a transaction leave no trace in the queue for leases', async () => {
+    for (let round = 0; round < 20; round++) {
+      const client = await RawClient.connect(respool.port)
+      await ask(client, 'MULTI')
+      await ask(client, 'EXEC')
+      client.close()
+      await client.closed
+    }
+    const stats = (await (await fetch(`${respool.admin}/stats`)).json()) as { endpoints: { waiters: number }[] }
+    assert.deepEqual(
+      stats.endpoints.map(({ waiters }) => waiters),
+      [0],
+    )
+  })
 })

@@ -6,7 +6,7 @@ import { WaitQueue, type Waiter } from '../../src/upstream/lane.js'
 import { check } from './property.ts'
 
 class Recorded implements Waiter {
-  cancelled = false
+  waiting = false
   refusals: ErrorCode[] = []
 
   constructor(readonly deadline: number) {}
@@ -44,6 +44,15 @@ test('who has left is not counted and not served', () => {
   assert.equal(queue.shift(), waiters[2])
   assert.equal(queue.shift(), undefined)
   assert.equal(queue.length, 0)
+})
+
+test('leaving a queue that one never was in, or was served by, changes nothing', () => {
+  const { queue, waiters } = queueOf(10, 20)
+  queue.cancel(new Recorded(5))
+  assert.equal(queue.shift(), waiters[0])
+  queue.cancel(waiters[0])
+  assert.equal(queue.length, 1)
+  assert.equal(queue.shift(), waiters[1])
 })
 
 test('the one who has waited longest tells by the deadline; nobody is infinity', () => {
