@@ -212,7 +212,7 @@ export class Session implements RequestOwner {
   /** Gets a lease; false while it waits for one, true with `lease` still null if the command at hand was answered with an error. */
   takeLease(spec: CommandSpec, reason: PinReason): boolean {
     // One that was lost before it was used is no lease.
-    if (this.lease?.state.current === 'closed' && this.#inflight === 0) this.giveLeaseBack(false)
+    if (this.lease !== null && this.lease.state.current !== 'ready' && this.#inflight === 0) this.giveLeaseBack(false)
     if (this.lease !== null) return true
     if (this.#inflight > 0) return this.hold('drained')
     if (this.refusal !== null) return this.#refuse(spec)

@@ -125,8 +125,8 @@ export class UpstreamConnection implements TurnTask {
     this.#socket.once('error', (error) =>
       this.close(this.state.current === 'connecting' ? 'dial' : 'remote', error.message),
     )
-    this.#socket.once('end', () => this.close('remote', 'closed by Redis'))
-    this.#socket.once('close', () => this.close('remote', 'closed'))
+    this.#socket.once('end', () => this.#ended('closed by Redis'))
+    this.#socket.once('close', () => this.#ended('closed'))
   }
 
   /** True if a command sent now can expect its answer soon. */
@@ -172,12 +172,29 @@ export class UpstreamConnection implements TurnTask {
     this.owner.ready(this)
   }
 
-  /** Takes no new commands; closes when nothing is in flight. */
+  /** Takes no new commands, and leaves when nothing is in flight. */
   drain(reason: CloseReason): void {
     if (!this.state.can('draining')) return
     this.state.to('draining')
     this.#drainReason = reason
-    if (this.inflight.length === 0) this.close(reason, '')
+    if (this.inflight.length === 0) this.#leave()
+  }
+
+  /** True while Redis has been told, but has not ended its side: until then it counts this connection. */
+  get leaving(): boolean {
+    return this.state.current === 'draining' && this.inflight.length === 0
+  }
+
+  /** The connection counts as closed, and its place as free, only when Redis has closed it too. */
+  #leave(): void {
+    this.lastHeard = this.context.clock.now
+    this.#socket.end()
+  }
+
+  /** Redis, or the network, has ended the connection: as it was asked to, or not. */
+  #ended(detail: string): void {
+    if (this.leaving) this.close(this.#drainReason, '')
+    else this.close('remote', detail)
   }
 
   /** Writes what was gathered in this turn. */
@@ -302,7 +319,7 @@ export class UpstreamConnection implements TurnTask {
   #answered(): void {
     this.lastHeard = this.context.clock.now
     this.slow = false
-    if (this.state.current === 'draining') this.close(this.#drainReason, '')
+    if (this.state.current === 'draining') this.#leave()
     else if (this.state.current === 'ready') this.owner.idle(this)
   }
 }

@@ -132,16 +132,12 @@ export class Endpoint implements ConnectionOwner, LaneOwner, LeaseOwner {
   /** Opens a shared connection for the lane if one may be opened; true if so. */
   openShared(lane: Lane): boolean {
     if (lane.opening > 0 || !this.mayDial()) return false
-    const { max } = this.settings.pool
-    // The place is taken before room is made for it: whoever hears of the closing must not get in between.
-    this.#sharedCount++
-    lane.opening++
-    if (this.#sharedCount > max) this.#makeRoom(lane)
-    if (this.#sharedCount > max) {
-      this.#sharedCount--
-      lane.opening--
+    if (this.#sharedCount >= this.settings.pool.max) {
+      this.#makeRoom(lane)
       return false
     }
+    this.#sharedCount++
+    lane.opening++
     this.dial(lane, false)
     return true
   }
@@ -318,18 +314,19 @@ export class Endpoint implements ConnectionOwner, LaneOwner, LeaseOwner {
     for (let waiter = lane.waiting.shift(); waiter !== undefined; waiter = lane.waiting.shift()) waiter.granted(null)
   }
 
-  /** Ends a connection of another lane so that this one gets a place: an idle one if there is, else of the richest lane. */
+  /**
+   * Sends a connection of another lane away: an idle one if there is, else one of the richest lane when it has answered.
+   * Its place is free when Redis has closed it too, and goes to who has waited longest then.
+   */
   #makeRoom(lane: Lane): void {
+    for (const connection of this.members.keys()) if (connection.leaving) return
     let richest: Lane | null = null
     for (const other of this.lanes.values()) {
       if (other === lane || other.shared.length === 0) continue
       const idle = other.shared.find(
         (connection) => connection.state.current === 'ready' && connection.inflight.length === 0,
       )
-      if (idle !== undefined) {
-        idle.close('room', '')
-        return
-      }
+      if (idle !== undefined) return idle.drain('room')
       if (richest === null || other.shared.length > richest.shared.length) richest = other
     }
     // One that drains already will make room soon.

@@ -42,7 +42,9 @@ export class Leases {
   /** Takes an idle connection, or queues for one (null), or answers the error if that is no use. */
   take(lane: Lane, waiter: Waiter): UpstreamConnection | ErrorCode | null {
     const { counts, settings } = this.endpoint
-    const idle = lane.idleLeases.pop()
+    let idle = lane.idleLeases.pop()
+    // One that is on its way out is still in the list.
+    while (idle !== undefined && idle.state.current !== 'ready') idle = lane.idleLeases.pop()
     if (idle !== undefined) {
       counts.hits++
       return idle
@@ -70,7 +72,7 @@ export class Leases {
   grant(lane: Lane, connection: UpstreamConnection): void {
     const [first] = longestWaitFirst(this.endpoint.lanes.values(), 'leaseWaiting')
     const late = first !== undefined && lane.leaseWaiting.oldest - first.leaseWaiting.oldest > LANE_PATIENCE
-    if (late && this.count >= this.endpoint.settings.pool.leases.max) return connection.close('room', '')
+    if (late && this.count >= this.endpoint.settings.pool.leases.max) return connection.drain('room')
     const waiter = lane.leaseWaiting.shift()
     if (waiter === undefined) lane.idleLeases.push(connection)
     else waiter.granted(connection)
@@ -85,19 +87,19 @@ export class Leases {
   #open(lane: Lane): void {
     const { max } = this.endpoint.settings.pool.leases
     if (!this.endpoint.mayDial()) return
-    // Closing an idle lease of another lane may have served this one already.
-    if (this.count >= max) this.#closeIdle()
+    if (this.count >= max) this.#endIdle()
     if (this.count >= max || lane.openingLeases >= lane.leaseWaiting.length) return
     this.count++
     lane.openingLeases++
     this.endpoint.dial(lane, true)
   }
 
-  #closeIdle(): void {
+  /** Sends an idle lease away; when it has gone, those who wait get its place. */
+  #endIdle(): void {
     for (const lane of this.endpoint.lanes.values()) {
-      const idle = lane.idleLeases[0]
+      const idle = lane.idleLeases.shift()
       if (idle === undefined) continue
-      idle.close('room', '')
+      idle.drain('room')
       return
     }
   }

@@ -44,7 +44,9 @@ function sweepConnection(endpoint: Endpoint, connection: UpstreamConnection, now
       if (now - connection.openedAt > upstream.connectTimeout) connection.close('dial', 'timed out')
       return
     case 'draining':
-      connection.expire(now)
+      if (connection.leaving && now - connection.lastHeard > upstream.connectTimeout)
+        connection.close('timeout', 'did not close')
+      else connection.expire(now)
       return
     case 'closed':
       return
