@@ -48,6 +48,7 @@ test('a connection retires at the end of its life, when it has answered, and is 
   assert.notEqual(old.state.current, 'closed', 'it owes an answer')
   await outside.call('RPUSH', 'life', 'x')
   assert.match(await blocked.answer, /life/)
+  pool.sweep()
   await until(() => old.state.current === 'closed', 'it is closed')
   assert.equal(pool.endpoint.closings['lifetime'], 1)
   await until(() => pool.lane().shared.length === 1, 'another one')
