@@ -58,14 +58,15 @@ function sweepConnection(endpoint: Endpoint, connection: UpstreamConnection, now
     connection.lastUsed = now
   }
   connection.expire(now)
+  // Also one that is never idle grows old: it answers what it owes and goes.
+  if (now >= connection.retireAt && endpoint.isFree(connection)) return connection.drain('lifetime')
   if (connection.inflight.length > 0) {
     const since = connection.inflight.peek()!.since
     connection.slow = now - since > SLOW_FROM
     return
   }
   if (!endpoint.isFree(connection)) return
-  if (now >= connection.retireAt) connection.drain('lifetime')
-  else if (isIdle(endpoint, connection, now)) connection.drain('idle')
+  if (isIdle(endpoint, connection, now)) connection.drain('idle')
   else if (now - connection.lastHeard > pool.healthCheckInterval && pool.healthCheckInterval > 0) {
     connection.sendText(new StepReply(now, now + upstream.commandTimeout, () => {}), PING)
   }
