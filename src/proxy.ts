@@ -1,5 +1,4 @@
 import { hostname } from 'node:os'
-import { describeAddress } from './config/address.js'
 import type { Config } from './config/config.js'
 import { CommandTable } from './commands/table.js'
 import { Databases } from './dispatch/databases.js'
@@ -157,10 +156,6 @@ export class Proxy {
 
   clients(): object[] {
     return this.#dispatch.registry.all().map(describeSession)
-  }
-
-  listeningAt(): string {
-    return this.config.listen.map(({ address }) => describeAddress(address)).join(', ')
   }
 
   #sweepDownstream(): void {

@@ -11,7 +11,7 @@ import { command, error } from '../resp/encode.js'
 import type { Gather } from '../resp/gather.js'
 import { splitInline } from '../resp/inline.js'
 import { Output } from '../resp/output.js'
-import { Carry, HEADROOM, type ReadBuffer } from '../resp/read-buffer.js'
+import { Carry, HEADROOM, type ReadBuffer, STREAM_FROM } from '../resp/read-buffer.js'
 import { type RequestLimits, RequestScanner, Scan } from '../resp/request-scanner.js'
 import type { TurnQueue, TurnTask } from '../util/turn.js'
 import { adopt, unsentBytes } from './accept.js'
@@ -43,9 +43,6 @@ export interface DownstreamLimits extends RequestLimits, UnreadLimits {
   /** How long it may say nothing at all, ms; 0 = for ever. */
   idleTimeout: number
 }
-
-/** A request larger than this is passed on while it comes. */
-const STREAM_FROM = 64 * 1024
 
 export class DownstreamConnection implements Downstream, TurnTask {
   queued = false

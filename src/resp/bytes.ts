@@ -16,9 +16,7 @@ export const PERCENT = 37 // map
 export const TILDE = 126 // set
 export const PIPE = 124 // attribute
 export const GREATER = 62 // push
-export const QUESTION = 63 // streamed length, in a draft of RESP3
 export const ZERO = 48
-export const NINE = 57
 
 /** A header line (`*3`, `$5`) or inline request longer than this is refused, as Redis does (PROTO_INLINE_MAX_SIZE). */
 export const MAX_LINE = 64 * 1024

@@ -7,7 +7,6 @@ export type Protocol = 2 | 3
 export const OK = '+OK\r\n'
 export const QUEUED = '+QUEUED\r\n'
 export const PONG = '+PONG\r\n'
-export const ZERO_REPLY = ':0\r\n'
 
 /** An error frame. Line ends in the text, which may hold what an application sent, become spaces, as in Redis. */
 export const error = (text: string): string => `-${text.replace(/[\r\n]/g, ' ')}\r\n`

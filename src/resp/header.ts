@@ -1,4 +1,4 @@
-import { CR, MINUS, NINE, ZERO } from './bytes.js'
+import { CR, MINUS, ZERO } from './bytes.js'
 
 /** What `readHeader` answers instead of a position. */
 export const INCOMPLETE = -1
@@ -46,8 +46,4 @@ function badHeader(buf: Buffer, from: number, end: number): number {
 export function findCR(buf: Buffer, from: number, end: number): number {
   for (let at = from; at < end; at++) if (buf[at] === CR) return at
   return -1
-}
-
-export function isDigit(byte: number): boolean {
-  return byte >= ZERO && byte <= NINE
 }

@@ -2,6 +2,8 @@ import { Gather } from './gather.js'
 
 /** Most bytes that one read brings. */
 export const READ_SIZE = 64 * 1024
+/** Frames larger than this are passed on while they come, smaller ones whole. */
+export const STREAM_FROM = 64 * 1024
 /** Most bytes a connection can have carried over: an unfinished frame and one read on top of it, and the same once more for what is held. */
 export const HEADROOM = 4 * 64 * 1024
 

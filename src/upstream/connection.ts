@@ -2,7 +2,7 @@ import { connect, type Socket } from 'node:net'
 import type { Address } from '../config/config.js'
 import { GREATER } from '../resp/bytes.js'
 import { Output } from '../resp/output.js'
-import { Carry, HEADROOM, type ReadBuffer } from '../resp/read-buffer.js'
+import { Carry, HEADROOM, type ReadBuffer, STREAM_FROM } from '../resp/read-buffer.js'
 import { ReplyFault, ReplyScanner } from '../resp/reply-scanner.js'
 import type { Recorder } from '../metrics/recorder.js'
 import type { TurnClock } from '../util/clock.js'
@@ -35,8 +35,6 @@ const MOVES: Record<ConnectionState, readonly ConnectionState[]> = {
   closed: [],
 }
 
-/** Replies larger than this reach the application in parts; smaller ones whole. */
-const STREAM_FROM = 64 * 1024
 /** Unsent bytes at which a connection takes no further commands until they are gone. */
 const CONGESTED_FROM = 1024 * 1024
 
