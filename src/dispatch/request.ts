@@ -35,7 +35,8 @@ export class Request implements Pending {
   endsPipeline = false
   /** Size of the reply as far as it has come, bytes. */
   size = 0
-  #begun = false
+  /** True once part of the reply is there. */
+  begun = false
   /** Reply bytes that wait for the replies in front of them. */
   #held: (Buffer | string)[] | null = null
 
@@ -48,8 +49,8 @@ export class Request implements Pending {
 
   reply(buf: Buffer, start: number, end: number, last: boolean): void {
     const session = this.session
-    if (!this.#begun) {
-      this.#begun = true
+    if (!this.begun) {
+      this.begun = true
       const type = buf[start]
       this.failed = type === MINUS || type === BANG
     }
@@ -64,7 +65,7 @@ export class Request implements Pending {
     const session = this.session
     if (session.closed) return
     // An error cannot follow the first half of a reply.
-    if (this.#begun) return session.abort()
+    if (this.begun) return session.abort()
     const harmless = loss === 'outcomeUnknown' && (this.spec.flags & Flag.readonly) !== 0
     const code = harmless ? 'readLost' : loss
     session.context.recorder.error(code)
@@ -75,7 +76,7 @@ export class Request implements Pending {
   /** Completes the request with a reply of respool's own. */
   finish(text: string, failed: boolean): void {
     this.failed = failed
-    this.#begun = true
+    this.begun = true
     if (this.session.ring.peek() === this) this.session.downstream.writeText(text)
     else (this.#held ??= []).push(text)
     this.session.complete(this)

@@ -78,6 +78,8 @@ export class Session implements RequestOwner {
   /** Why waiting for a connection failed: the answer to the command that was held. */
   refusal: ErrorCode | null = null
   #lane: Lane | null = null
+  /** What has to wait until the reply that is passing is complete. */
+  #pushes: Buffer[] = []
   #leaseUnsure = false
   #inflight = 0
   #waiter: Waiter | null = null
@@ -155,6 +157,12 @@ export class Session implements RequestOwner {
     if (this.#inflight === 0) this.settle()
   }
 
+  /** Passes on a frame that answers no command: between replies, never in the middle of one. */
+  push(buf: Buffer, start: number, end: number): void {
+    if (this.ring.peek()?.begun === true) this.#pushes.push(Buffer.copyBytesFrom(buf, start, end - start))
+    else this.downstream.write(buf, start, end)
+  }
+
   /** Takes a finished request, and those behind it that are finished too, out of the ring. */
   complete(request: Request): void {
     const { recorder, clock } = this.context
@@ -166,11 +174,13 @@ export class Session implements RequestOwner {
     ring.shift()
     if (request.endsPipeline) recorder.pipelineDuration(clock.now - request.since)
     for (let head = ring.peek(); head !== undefined; head = ring.peek()) {
+      if (this.#pushes.length > 0) this.#releasePushes()
       head.release()
       if (!head.done) break
       ring.shift()
       if (head.endsPipeline) recorder.pipelineDuration(clock.now - head.since)
     }
+    if (this.#pushes.length > 0 && ring.length === 0) this.#releasePushes()
     if (this.held === 'outstanding' && ring.length <= this.window.size / 2) this.unhold()
   }
 
@@ -267,6 +277,10 @@ export class Session implements RequestOwner {
   /** Ends the application's connection, because the reply that it is receiving cannot be completed. */
   abort(): void {
     this.downstream.destroy('reply lost midway')
+  }
+
+  #releasePushes(): void {
+    for (const frame of this.#pushes.splice(0)) this.downstream.write(frame, 0, frame.length)
   }
 
   #refuse(spec: CommandSpec): true {

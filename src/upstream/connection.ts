@@ -11,7 +11,7 @@ import { StateMachine } from '../util/state-machine.js'
 import type { TurnQueue, TurnTask } from '../util/turn.js'
 import type { CloseReason } from './close-reason.js'
 import type { Gather } from '../resp/gather.js'
-import type { Pending, Relay } from './pending.js'
+import type { Pending, PushReader, Relay } from './pending.js'
 
 /**
  * The life of one socket to Redis.
@@ -89,6 +89,8 @@ export class UpstreamConnection implements TurnTask {
 
   /** Who holds it as a lease and wants to know when it takes bytes again. */
   holder: { uncongested(): void } | null = null
+  /** Who hears what Redis says unasked. */
+  pushes: PushReader | null = null
   readonly #socket: Socket
   readonly #output: Output
   readonly #scanner = new ReplyScanner()
@@ -98,6 +100,8 @@ export class UpstreamConnection implements TurnTask {
   /** Commands in the output, not yet written. */
   #batch = 0
   #relay: Relay | null = null
+  /** The parts of a large push frame. */
+  #pushed: Buffer[] = []
   #drainReason: CloseReason = 'idle'
 
   constructor(
@@ -287,7 +291,7 @@ export class UpstreamConnection implements TurnTask {
       if (this.state.current === 'closed') return
       frame = pos
     }
-    if (this.streaming ? pos > frame : pos - frame > STREAM_FROM) {
+    if (this.streaming || this.#pushed.length > 0 ? pos > frame : pos - frame > STREAM_FROM) {
       this.#deliverPart(bytes, frame, pos)
       frame = pos
     }
@@ -297,9 +301,11 @@ export class UpstreamConnection implements TurnTask {
   }
 
   #deliver(bytes: Buffer, start: number, end: number): void {
-    const streamed = this.streaming
-    // A push is an answer to nobody. What causes pushes never runs on a connection that is read here.
-    if (!streamed && bytes[start] === GREATER) return
+    if (this.#pushed.length > 0) {
+      const frame = Buffer.concat([...this.#pushed.splice(0), bytes.subarray(start, end)])
+      return this.#deliver(frame, 0, frame.length)
+    }
+    if (!this.streaming && bytes[start] === GREATER && this.pushes?.push(bytes, start, end) !== true) return
     const pending = this.inflight.shift()
     if (pending === undefined) throw new ReplyFault('a reply that nobody asked for')
     this.streaming = false
@@ -307,9 +313,13 @@ export class UpstreamConnection implements TurnTask {
   }
 
   #deliverPart(bytes: Buffer, start: number, end: number): void {
+    if (this.#pushed.length > 0 || (!this.streaming && bytes[start] === GREATER)) {
+      // It may concern many: it is put together, so that each of them gets it whole.
+      this.#pushed.push(Buffer.copyBytesFrom(bytes, start, end - start))
+      return
+    }
     const pending = this.inflight.peek()
-    if (pending === undefined || (!this.streaming && bytes[start] === GREATER))
-      throw new ReplyFault('a large reply that nobody asked for')
+    if (pending === undefined) throw new ReplyFault('a large reply that nobody asked for')
     this.streaming = true
     if (!pending.lost) pending.reply(bytes, start, end, false)
   }

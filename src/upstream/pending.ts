@@ -25,3 +25,12 @@ export interface Relay {
   bytes(buf: Buffer, start: number, end: number): void
   lost(): void
 }
+
+/** Takes the push frames of a connection: what Redis says there without being asked. */
+export interface PushReader {
+  /**
+   * A whole push frame, good only during the call. True if it answers the oldest command, as the confirmation of a
+   * subscription does: then it is its reply.
+   */
+  push(buf: Buffer, start: number, end: number): boolean
+}
