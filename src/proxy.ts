@@ -11,6 +11,7 @@ import { Listener } from './downstream/listener.js'
 import type { Snapshot } from './metrics/gauges.js'
 import { Recorder } from './metrics/recorder.js'
 import { MAX_LINE } from './resp/bytes.js'
+import { RequestScanner } from './resp/request-scanner.js'
 import { ReadBuffer } from './resp/read-buffer.js'
 import { StaticTopology } from './routing/static.js'
 import { ControlClient } from './upstream/control.js'
@@ -58,6 +59,7 @@ export class Proxy {
     const { target, clientName, commandTimeout } = config.upstream
     this.#endpoint = new Endpoint(target.endpoints[0], config, upstream, log, `${clientName}:${hostname()}`)
     this.#control = new ControlClient(this.#endpoint)
+    const limits = { ...config.limits, inlineBytes: Math.min(config.limits.inlineBytes, MAX_LINE) }
     this.#dispatch = {
       table: this.table,
       recorder: this.recorder,
@@ -67,6 +69,7 @@ export class Proxy {
       learner: new Learner(this.table, (names) => this.#askCommands(names)),
       databases: new Databases((index) => this.#askDatabase(index)),
       login: new Login(target),
+      lookahead: new RequestScanner(limits),
       log,
       limits: {
         commandTimeout,
@@ -76,7 +79,6 @@ export class Proxy {
         database: target.database,
       },
     }
-    const limits = { ...config.limits, inlineBytes: Math.min(config.limits.inlineBytes, MAX_LINE) }
     const downstream: DownstreamContext = {
       dispatch: this.#dispatch,
       reads: requests,

@@ -106,6 +106,14 @@ export interface ArgumentReader {
   text(i: number): string
 }
 
+/**
+ * The row whose handling counts. A subcommand can be something else altogether (SCRIPT KILL is no SCRIPT LOAD), unless all of its
+ * container is handled in one way.
+ */
+export function ruling(spec: CommandSpec, args: ArgumentReader): CommandSpec {
+  return spec.handling === 'forward' ? resolve(spec, args) : spec
+}
+
 /** The row that counts for a command: its subcommand's, when it has one that is known. */
 export function resolve(spec: CommandSpec, args: ArgumentReader): CommandSpec {
   if (spec.subcommands === null || args.count < 2) return spec

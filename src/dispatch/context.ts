@@ -1,5 +1,6 @@
 import type { CommandTable } from '../commands/table.js'
 import type { Recorder } from '../metrics/recorder.js'
+import type { RequestScanner } from '../resp/request-scanner.js'
 import type { Topology } from '../routing/static.js'
 import type { TurnClock } from '../util/clock.js'
 import type { EventLog } from '../util/log.js'
@@ -18,6 +19,8 @@ export interface DispatchContext<S extends { readonly id: number }> {
   readonly learner: Learner
   readonly databases: Databases
   readonly login: Login
+  /** For a look at what is in hand behind a command. */
+  readonly lookahead: RequestScanner
   readonly log: EventLog
   readonly limits: DispatchLimits
 }

@@ -5,7 +5,8 @@ import { error, OK } from '../resp/encode.js'
 import { answer } from './local/local.js'
 import { hasArity } from './local/syntax.js'
 import { relay } from './relay.js'
-import { blockTimeOf, forward, type Frame, holdFor, submitBlocking, submitInTurn } from './send.js'
+import { readRun, sendRun } from './run.js'
+import { blockTimeOf, forward, type Frame, holdFor, ownFrame, submitBlocking, submitInTurn } from './send.js'
 import type { Session } from './session.js'
 
 export function dispatchOpen(session: Session, spec: CommandSpec, frame: Frame): boolean {
@@ -46,7 +47,7 @@ export function answerLocally(session: Session, spec: CommandSpec, frame: Frame)
     case 'hold':
       return session.hold('learning')
     case 'forward':
-      return forward(session, spec, outcome.request === null ? frame : ownFrame(outcome.request))
+      return forward(session, spec, outcome.request === null ? frame : ownFrame(outcome.request, 0))
     case 'relay':
       return relay(session, spec, frame, outcome.reason)
     case 'quit':
@@ -54,11 +55,6 @@ export function answerLocally(session: Session, spec: CommandSpec, frame: Frame)
       session.downstream.finish()
       return true
   }
-}
-
-function ownFrame(request: string): Frame {
-  const buf = Buffer.from(request, 'latin1')
-  return { buf, start: 0, end: buf.length, argc: 0 }
 }
 
 /** Names that a browser sends to a port that is not for it. Redis ends such a connection, and so do we. */
@@ -73,7 +69,7 @@ export function refuse(session: Session, spec: CommandSpec): true {
 export function dispatchTransaction(session: Session, spec: CommandSpec, frame: Frame): boolean {
   switch (spec.name) {
     case 'multi':
-      return onLease(session, spec, frame, 'multi', 'queueing')
+      return dispatchMulti(session, spec, frame)
     case 'watch':
       return onLease(session, spec, frame, 'watch', 'watching')
     case 'exec':
@@ -86,6 +82,16 @@ export function dispatchTransaction(session: Session, spec: CommandSpec, frame: 
       session.answer(spec, OK)
       return true
   }
+}
+
+/** A transaction that is wholly in hand goes to a shared connection in one piece, any other to a lease. */
+function dispatchMulti(session: Session, spec: CommandSpec, frame: Frame): boolean {
+  const run = session.lease === null ? readRun(session.context, frame) : null
+  const fits = run !== null && run.length < session.window.size
+  const done = fits ? sendRun(session, spec, frame, run) : onLease(session, spec, frame, 'multi', 'queueing')
+  // It was refused, but the client has sent more already: outside a transaction that must not be executed.
+  if (done && session.connection === null && frame.inHand > frame.end) session.mode.to('discarding')
+  return done
 }
 
 /** Sends a command on the lease, after getting one if need be, and moves on to the mode. */

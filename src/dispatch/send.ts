@@ -12,6 +12,16 @@ export interface Frame {
   start: number
   end: number
   argc: number
+  /** Where the bytes end that have come so far; behind `end` if more commands have. */
+  inHand: number
+  /** How many commands were taken: 1, unless dispatch took those behind it too, and moved `end` on. */
+  commands: number
+}
+
+/** A command that did not come as these bytes. */
+export function ownFrame(request: string, argc: number): Frame {
+  const buf = Buffer.from(request, 'latin1')
+  return { buf, start: 0, end: buf.length, argc, inHand: buf.length, commands: 1 }
 }
 
 /** Sends a command to where the session's commands go. */

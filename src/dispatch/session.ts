@@ -26,7 +26,7 @@ export type SessionContext = DispatchContext<Session>
 export type Mode = 'open' | 'watching' | 'queueing' | 'spoilt' | 'discarding' | 'relaying' | 'closed'
 
 const MOVES: Record<Mode, readonly Mode[]> = {
-  open: ['watching', 'queueing', 'relaying', 'closed'],
+  open: ['watching', 'queueing', 'discarding', 'relaying', 'closed'],
   watching: ['open', 'queueing', 'spoilt', 'relaying', 'closed'],
   queueing: ['open', 'discarding', 'relaying', 'closed'],
   spoilt: ['open', 'discarding', 'relaying', 'closed'],
@@ -122,7 +122,10 @@ export class Session implements RequestOwner {
 
   /** Registers a command that goes upstream. */
   open(spec: CommandSpec, deadline: number): Request {
-    const request = new Request(this, spec, this.context.clock.now, deadline)
+    return this.register(new Request(this, spec, this.context.clock.now, deadline))
+  }
+
+  register(request: Request): Request {
     this.ring.push(request)
     this.#inflight++
     return request
@@ -135,10 +138,7 @@ export class Session implements RequestOwner {
       this.context.recorder.command(spec.id, 0, failed)
       return
     }
-    const request = new Request(this, spec, this.context.clock.now, Infinity)
-    this.ring.push(request)
-    this.#inflight++
-    request.finish(text, failed)
+    this.open(spec, Infinity).finish(text, failed)
   }
 
   answerError(spec: CommandSpec, code: ErrorCode): void {

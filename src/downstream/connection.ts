@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import { type CommandSpec, resolve } from '../commands/spec.js'
 import { dispatch } from '../dispatch/dispatcher.js'
+import { type Frame, ownFrame } from '../dispatch/send.js'
 import { relayBytes } from '../dispatch/relay.js'
 import type { Downstream } from '../dispatch/downstream.js'
 import { LargeRequest } from '../dispatch/large-request.js'
@@ -43,6 +44,9 @@ export interface DownstreamLimits extends RequestLimits, UnreadLimits {
   /** How long it may say nothing at all, ms; 0 = for ever. */
   idleTimeout: number
 }
+
+/** The command at hand, of whichever connection: there is only one at a time. */
+const frameAtHand: Frame = { buf: Buffer.alloc(0), start: 0, end: 0, argc: 0, inHand: 0, commands: 0 }
 
 export class DownstreamConnection implements Downstream, TurnTask {
   queued = false
@@ -165,12 +169,15 @@ export class DownstreamConnection implements Downstream, TurnTask {
       const outcome = this.#scanner.scan(bytes, frame, pos, end)
       pos = this.#scanner.pos
       if (outcome === Scan.more) break
+      frameAtHand.end = pos
+      frameAtHand.inHand = end
+      frameAtHand.commands = 1
       if (!this.#take(outcome, bytes, frame, pos)) {
         pos = frame
         break
       }
-      commands++
-      frame = pos
+      commands += frameAtHand.commands
+      frame = pos = frameAtHand.end
       if (this.session.closed || this.#finishing) return this.#finishRead()
     }
     if (pos > frame && this.session.held === null) frame = this.#streamLarge(bytes, frame, pos)
@@ -198,7 +205,10 @@ export class DownstreamConnection implements Downstream, TurnTask {
       case Scan.command:
         if (this.#large !== null) return this.#endLarge(bytes, frame, end)
         if (!this.#scanner.canonical) return this.#takeArguments(new Arguments(bytes, frame, end).texts())
-        return this.#dispatch(bytes, frame, end, this.#scanner.nameOffset, this.#scanner.nameLength, this.#scanner.argc)
+        frameAtHand.buf = bytes
+        frameAtHand.start = frame
+        frameAtHand.argc = this.#scanner.argc
+        return this.#dispatch(frameAtHand, this.#scanner.nameOffset, this.#scanner.nameLength)
       case Scan.inline: {
         const args = splitInline(bytes.toString('latin1', frame, end - 1))
         if (args === null) this.#refuse('inlineUnbalanced')
@@ -217,17 +227,12 @@ export class DownstreamConnection implements Downstream, TurnTask {
   #takeArguments(args: readonly string[]): boolean {
     const text = command(...args)
     const name = args[0]
-    return this.#dispatch(
-      Buffer.from(text, 'latin1'),
-      0,
-      text.length,
-      text.indexOf('\n', text.indexOf('\n') + 1) + 1,
-      name.length,
-      args.length,
-    )
+    const nameOffset = text.indexOf('\n', text.indexOf('\n') + 1) + 1
+    return this.#dispatch(ownFrame(text, args.length), nameOffset, name.length)
   }
 
-  #dispatch(buf: Buffer, start: number, end: number, nameOffset: number, nameLength: number, argc: number): boolean {
+  #dispatch(frame: Frame, nameOffset: number, nameLength: number): boolean {
+    const { buf, start, end } = frame
     const nameStart = start + nameOffset
     const { table } = this.context.dispatch
     const spec = table.lookup(buf, nameStart, nameStart + nameLength)
@@ -238,7 +243,7 @@ export class DownstreamConnection implements Downstream, TurnTask {
     session.lastCommand = row.name
     // A subcommand can be something else altogether: SCRIPT KILL is no SCRIPT LOAD.
     const ruling = known.handling === 'forward' ? row : known
-    return dispatch(session, ruling, { buf, start, end, argc })
+    return dispatch(session, ruling, frame)
   }
 
   /** What to do with a name that the table does not have; null while Redis is asked about it. */

@@ -61,6 +61,11 @@ export class RequestScanner {
     return this.#argsLeft === 0
   }
 
+  /** Forgets an unfinished frame. */
+  reset(): void {
+    this.#argsLeft = this.#payload = 0
+  }
+
   /**
    * Reads on in buf from `pos` (a frame's first byte, or where the last scan stopped) to `end`. `frame` is where the
    * frame's first byte is, or would be had it been kept.

@@ -1,0 +1,99 @@
+import { ruling, type CommandSpec } from '../commands/spec.js'
+import { Arguments } from '../resp/arguments.js'
+import { Scan } from '../resp/request-scanner.js'
+import type { UpstreamConnection } from '../upstream/connection.js'
+import { isHarmless } from './local/local.js'
+import { Request, type RequestOwner } from './request.js'
+import { type Frame, forward } from './send.js'
+import type { Session, SessionContext } from './session.js'
+
+/**
+ * A transaction that is wholly in hand needs no connection of its own:
+ *
+ *     read:    … GET | MULTI | SET | INCR | EXEC | GET …
+ *                      └──────── run ─────────┘
+ *     shared:  … A's run | B's command | C's run …
+ *
+ * Invariant: a run is put on a shared connection within one call, so nothing can come between, and the connection is out of
+ * MULTI again before it reads the next session's command.
+ */
+interface Step {
+  readonly spec: CommandSpec
+  readonly start: number
+  readonly end: number
+}
+
+/** The commands behind a MULTI up to its EXEC; null if they are not all in hand, or do more than wait in Redis's queue. */
+export function readRun({ table, lookahead }: SessionContext, frame: Frame): Step[] | null {
+  const { buf, inHand } = frame
+  const steps: Step[] = []
+  lookahead.reset()
+  for (let start = frame.end; start < inHand; start = lookahead.pos) {
+    if (lookahead.scan(buf, start, start, inHand) !== Scan.command || !lookahead.canonical) return null
+    const end = lookahead.pos
+    const name = start + lookahead.nameOffset
+    const known = table.lookup(buf, name, name + lookahead.nameLength)
+    if (known === undefined) return null
+    const spec = known.subcommands === null ? known : ruling(known, new Arguments(buf, start, end))
+    if (!onlyWaits(spec)) return null
+    steps.push({ spec, start, end })
+    if (spec.name === 'exec') return steps
+  }
+  return null
+}
+
+/** True unless it changes what the connection is to its next user, or ends the transaction in a way that may fail. */
+function onlyWaits(spec: CommandSpec): boolean {
+  if (spec.handling === 'local') return isHarmless(spec)
+  return spec.handling !== 'relay' && spec.handling !== 'refuse' && spec.name !== 'discard'
+}
+
+/** Sends MULTI, which is at hand, and what follows. Answers as dispatch does. */
+export function sendRun(session: Session, multi: CommandSpec, frame: Frame, steps: readonly Step[]): boolean {
+  if (session.ring.length + steps.length >= session.window.size) return session.hold('outstanding')
+  if (!forward(session, multi, frame)) return false
+  const { connection } = session
+  if (connection === null) return true // answered with an error
+  const { clock, limits } = session.context
+  const deadline = clock.now + limits.commandTimeout
+  for (const { spec, start, end } of steps) {
+    const isLast = spec.name === 'exec'
+    const request = isLast
+      ? session.register(new RunEnd(session, spec, clock.now, deadline, connection))
+      : session.open(spec, deadline)
+    connection.send(request, frame.buf, start, end)
+    frame.end = end
+  }
+  frame.commands += steps.length
+  return true
+}
+
+/**
+ * How the errors begin with which Redis answers an EXEC that ended its transaction, or had none: its own, and in a cluster those of
+ * routing. Without a transaction to end there is none left either.
+ */
+const ENDS = /^-(EXECABORT|ERR EXEC without MULTI|MOVED|ASK|CROSSSLOT|CLUSTERDOWN|TRYAGAIN)/
+const LONGEST_END = 24
+
+/** The EXEC of a run. */
+class RunEnd extends Request {
+  constructor(
+    session: RequestOwner,
+    spec: CommandSpec,
+    since: number,
+    deadline: number,
+    readonly connection: UpstreamConnection,
+  ) {
+    super(session, spec, since, deadline)
+  }
+
+  override reply(buf: Buffer, start: number, end: number, last: boolean): void {
+    const begins = !this.begun
+    super.reply(buf, start, end, last)
+    if (!begins || !this.failed) return
+    // Such as an EXEC that was renamed. Redis still queues, and what the next sessions sent would be answered with QUEUED: none
+    // of their answers has been read yet, and none will be.
+    const text = buf.toString('latin1', start, Math.min(end, start + LONGEST_END))
+    if (!ENDS.test(text)) this.connection.close('fault', 'EXEC did not end the transaction')
+  }
+}
