@@ -61,7 +61,8 @@ export const ERRORS = {
   timedOut: row('OUTCOMEUNKNOWN Redis did not answer the command in time'),
 
   // What cannot be carried.
-  refused: row('ERR respool does not carry this command'),
+  /** With the command's name in place of the sign. */
+  refused: row("ERR respool does not carry '%': to let it through, list it under commands.allow"),
   largeLocal: row('ERR respool does not take arguments of this size for this command'),
   stalled: row('ERR respool closed the connection: a started command was not finished in time', false, true),
 } as const satisfies Record<string, ErrorRow>

@@ -33,7 +33,7 @@ const DRAIN_TIME = 5000
 /** Everything put together: what main starts and stops, and what the admin server shows. */
 export class Proxy {
   readonly recorder: Recorder
-  readonly table = new CommandTable()
+  readonly table: CommandTable
   readonly connections = new Set<DownstreamConnection>()
   /** The addresses applications can dial, once started. */
   readonly listening: string[] = []
@@ -51,6 +51,7 @@ export class Proxy {
     readonly config: Config,
     readonly log: EventLog,
   ) {
+    this.table = new CommandTable(config.commands.allow)
     this.recorder = new Recorder(this.table.size)
     const turns = new TurnQueue()
     const requests = new ReadBuffer()

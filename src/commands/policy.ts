@@ -133,10 +133,14 @@ export function policyFor(name: string): PolicyRow | undefined {
   return rows.get(name)
 }
 
-/** The policy's word on the command, else on its container, else what follows from its flags (bits of `Flag`). */
-export function handlingFor(name: string, flags: number): Handling {
+/**
+ * The policy's word on the command, else on its container, else what follows from its flags (bits of `Flag`). What would be refused
+ * but is allowed gets a connection of its own, which no one uses afterwards.
+ */
+export function handlingFor(name: string, flags: number, allowed: readonly string[]): Handling {
   const container = name.split('|', 1)[0]
-  return rows.get(name)?.handling ?? rows.get(container)?.handling ?? handlingByFlags(flags)
+  const handling = rows.get(name)?.handling ?? rows.get(container)?.handling ?? handlingByFlags(flags)
+  return handling === 'refuse' && allowed.includes(name) ? 'relay' : handling
 }
 
 function handlingByFlags(flags: number): Handling {

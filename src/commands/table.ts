@@ -22,7 +22,8 @@ export class CommandTable {
   readonly #index = new NameIndex(generatedRows.length + policy.length + maxLearned)
   #learned = 0
 
-  constructor() {
+  /** @param allowed names of commands that are carried though the policy refuses them */
+  constructor(readonly allowed: readonly string[] = []) {
     this.other = this.#append({ name: 'other', arity: 0, flags: '', keys: '' })
     // A name has several rows where servers differ; the last one is the newest server's.
     const newest = new Map(generatedRows.map((row) => [row[0], row]))
@@ -116,7 +117,7 @@ export class CommandTable {
       name: row.name,
       arity: row.arity,
       flags,
-      handling: handlingFor(row.name, flags),
+      handling: handlingFor(row.name, flags, this.allowed),
       keySpecs,
       soleKey: soleKey(keySpecs),
       subcommands: null,

@@ -47,6 +47,10 @@ export interface Config {
     healthCheckInterval: number
     leases: { max: number; waitTimeout: number; maxWaiters: number }
   }
+  commands: {
+    /** Names in the command table of what is carried though it would be refused by default. */
+    allow: readonly string[]
+  }
   limits: {
     connections: number
     bulkBytes: number

@@ -54,6 +54,17 @@ export function choice<const T extends string>(byDefault: T, description: string
   return Type.Enum([...among], { default: byDefault, title: `one of ${among.join(', ')}`, description })
 }
 
+/** A list of words, empty by default. */
+export function choices<const T extends string>(description: string, among: readonly T[]) {
+  const title = `one of ${among.join(', ')}`
+  return Type.Array(Type.Enum([...among], { title }), {
+    default: [],
+    maxItems: among.length,
+    title: `a list of at most ${among.length} names`,
+    description,
+  })
+}
+
 export function word(byDefault: string, description: string, maxLength: number) {
   const title = `text of 1 to ${maxLength} printable ASCII characters without spaces`
   return Type.String({ default: byDefault, title, description, pattern: '^[!-~]+$', maxLength })

@@ -2,6 +2,7 @@ import Type from 'typebox'
 import {
   addressOrOff,
   choice,
+  choices,
   duration,
   fraction,
   integer,
@@ -17,6 +18,17 @@ import {
 // the checks and the JSON Schema. Keys without a default may be left out.
 
 const MILLION = 1_000_000
+
+/** Commands that are refused unless `commands.allow` lists them, by their names in the command table. */
+export const REFUSED_BY_DEFAULT = [
+  'cluster|syncslots',
+  'debug',
+  'psync',
+  'replconf',
+  'script|debug',
+  'shutdown',
+  'sync',
+] as const
 
 function section<const T extends Record<string, Type.TSchema>>(description: string, keys: T) {
   return Type.Object(keys, { additionalProperties: false, description })
@@ -65,6 +77,13 @@ const pool = section('Connections to each upstream endpoint.', {
   }),
 })
 
+const commands = section('What applications may do.', {
+  allow: choices(
+    'Commands to carry that are refused otherwise, because they reach beyond the connection that they come on.',
+    REFUSED_BY_DEFAULT,
+  ),
+})
+
 const limits = section('What applications may use.', {
   connections: integer(20_000, 'Application connections per process.', { minimum: 1, maximum: MILLION }),
   bulkBytes: size('512mb', 'Longest argument of a command.'),
@@ -94,6 +113,7 @@ export const schema = section('Configuration of respool.', {
   admin: addressOrOff('127.0.0.1:9121', 'Where metrics and the admin API are served; off for nowhere.'),
   upstream,
   pool,
+  commands,
   limits,
   log: section('The log on standard output.', {
     level: choice('info', 'Least important events that are written.', [

@@ -3,7 +3,8 @@ import type { PinReason } from '../metrics/recorder.js'
 import { QUEUED } from '../resp/encode.js'
 import type { UpstreamConnection } from '../upstream/connection.js'
 import { isHarmless } from './local/local.js'
-import { startRelay } from './relay.js'
+import { refuse } from './open.js'
+import { reasonOf, startRelay } from './relay.js'
 import type { Request } from './request.js'
 import type { Session } from './session.js'
 
@@ -34,11 +35,15 @@ export class LargeRequest {
       session.answer(spec, QUEUED)
       return new LargeRequest(session, spec, null)
     }
-    if (spec.handling === 'refuse' || (spec.handling === 'local' && !isHarmless(spec))) {
+    if (spec.handling === 'refuse') {
+      refuse(session, spec)
+      return new LargeRequest(session, spec, null)
+    }
+    if (spec.handling === 'local' && !isHarmless(spec)) {
       session.answerError(spec, 'largeLocal')
       return new LargeRequest(session, spec, null)
     }
-    if (!session.takeLease(spec, reasonOf(spec))) return null
+    if (!session.takeLease(spec, leaseReason(spec))) return null
     if (spec.handling === 'relay' && session.lease !== null) {
       if (session.ring.length > 0) return session.hold('drained') || null
       startRelay(session, session.lease)
@@ -70,7 +75,7 @@ export class LargeRequest {
   }
 }
 
-function reasonOf(spec: CommandSpec): PinReason {
-  if (spec.handling === 'relay') return 'subscribe'
+function leaseReason(spec: CommandSpec): PinReason {
+  if (spec.handling === 'relay') return reasonOf(spec)
   return spec.name === 'watch' ? 'watch' : 'large'
 }

@@ -1,10 +1,11 @@
 import type { CommandSpec } from '../commands/spec.js'
 import type { PinReason } from '../metrics/recorder.js'
 import { Arguments } from '../resp/arguments.js'
+import { ERRORS } from '../errors.js'
 import { error, OK } from '../resp/encode.js'
 import { answer } from './local/local.js'
 import { hasArity } from './local/syntax.js'
-import { relay } from './relay.js'
+import { reasonOf, relay } from './relay.js'
 import { readRun, sendRun } from './run.js'
 import { blockTimeOf, forward, type Frame, holdFor, ownFrame, submitBlocking, submitInTurn } from './send.js'
 import type { Session } from './session.js'
@@ -25,7 +26,7 @@ export function dispatchOpen(session: Session, spec: CommandSpec, frame: Frame):
       if (!hasArity(spec, frame.argc)) return forward(session, spec, frame)
   }
   if (spec.handling === 'transaction') return dispatchTransaction(session, spec, frame)
-  if (spec.handling === 'relay') return relay(session, spec, frame, spec.name === 'monitor' ? 'monitor' : 'subscribe')
+  if (spec.handling === 'relay') return relay(session, spec, frame, reasonOf(spec))
   return dispatchBlocking(session, spec, frame)
 }
 
@@ -50,6 +51,9 @@ export function answerLocally(session: Session, spec: CommandSpec, frame: Frame)
       return forward(session, spec, outcome.request === null ? frame : ownFrame(outcome.request, 0))
     case 'relay':
       return relay(session, spec, frame, outcome.reason)
+    case 'none':
+      session.context.recorder.command(spec.id, 0, false)
+      return true
     case 'quit':
       session.answer(spec, outcome.text)
       session.downstream.finish()
@@ -61,8 +65,12 @@ export function answerLocally(session: Session, spec: CommandSpec, frame: Frame)
 const HTTP_NAMES = ['post', 'host:']
 
 export function refuse(session: Session, spec: CommandSpec): true {
-  if (HTTP_NAMES.includes(spec.name)) session.downstream.destroy('http')
-  else session.answerError(spec, 'refused')
+  if (HTTP_NAMES.includes(spec.name)) {
+    session.downstream.destroy('http')
+    return true
+  }
+  session.context.recorder.error('refused')
+  session.answer(spec, error(ERRORS.refused.text.replace('%', spec.name)), true)
   return true
 }
 

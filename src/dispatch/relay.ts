@@ -1,5 +1,6 @@
-import type { CommandSpec } from '../commands/spec.js'
+import { type CommandSpec, Flag } from '../commands/spec.js'
 import type { PinReason } from '../metrics/recorder.js'
+import { command } from '../resp/encode.js'
 import type { UpstreamConnection } from '../upstream/connection.js'
 import type { Frame } from './send.js'
 import type { Session } from './session.js'
@@ -10,6 +11,8 @@ import type { Session } from './session.js'
  */
 export function startRelay(session: Session, lease: UpstreamConnection): void {
   session.mode.to('relaying')
+  // Redis says nothing to these, so nothing has to be waited for.
+  if (session.replyMode !== 'on') lease.sendPart(...whole(command('CLIENT', 'REPLY', session.replyMode)))
   lease.startRelay({
     bytes: (buf, start, end) => session.downstream.write(buf, start, end),
     lost: () => {
@@ -19,11 +22,26 @@ export function startRelay(session: Session, lease: UpstreamConnection): void {
   })
 }
 
+function whole(text: string): [buf: Buffer, start: number, end: number] {
+  return [Buffer.from(text, 'latin1'), 0, text.length]
+}
+
+/** Why a command that is relayed needs a connection of its own. */
+export function reasonOf(spec: CommandSpec): PinReason {
+  if (spec.name === 'monitor') return 'monitor'
+  return (spec.flags & Flag.pubsub) !== 0 ? 'subscribe' : 'session'
+}
+
 /** Gives the session its lease for good: from this command on every byte goes through. */
 export function relay(session: Session, spec: CommandSpec, frame: Frame, reason: PinReason): boolean {
   if (!session.takeLease(spec, reason)) return false
   const lease = session.lease
   if (lease === null) return true
+  if (session.replyMode !== 'on' && session.mode.current === 'queueing') {
+    // Redis would queue the order to be silent, and answer what follows.
+    session.downstream.destroy('silent transaction')
+    return true
+  }
   if (session.ring.length > 0) return session.hold('drained')
   if (session.mode.current !== 'queueing') session.nameLease()
   startRelay(session, lease)

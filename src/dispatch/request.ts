@@ -27,6 +27,8 @@ export interface RequestOwner {
  */
 export class Request implements Pending {
   lost = false
+  /** True if the application gets no reply to it, because of CLIENT REPLY. */
+  silent = false
   /** True once the reply is complete. */
   done = false
   /** True if the reply is an error. */
@@ -55,7 +57,8 @@ export class Request implements Pending {
       this.failed = type === MINUS || type === BANG
     }
     this.size += end - start
-    if (session.ring.peek() === this) session.downstream.write(buf, start, end)
+    if (this.silent) this.#sayNothing()
+    else if (session.ring.peek() === this) session.downstream.write(buf, start, end)
     else (this.#held ??= []).push(Buffer.copyBytesFrom(buf, start, end - start))
     if (last) session.answered(this)
   }
@@ -65,7 +68,7 @@ export class Request implements Pending {
     const session = this.session
     if (session.closed) return
     // An error cannot follow the first half of a reply.
-    if (this.begun) return session.abort()
+    if (this.begun && !this.silent) return session.abort()
     const harmless = loss === 'outcomeUnknown' && (this.spec.flags & Flag.readonly) !== 0
     const code = harmless ? 'readLost' : loss
     session.context.recorder.error(code)
@@ -77,9 +80,15 @@ export class Request implements Pending {
   finish(text: string, failed: boolean): void {
     this.failed = failed
     this.begun = true
-    if (this.session.ring.peek() === this) this.session.downstream.writeText(text)
+    if (this.silent) this.#sayNothing()
+    else if (this.session.ring.peek() === this) this.session.downstream.writeText(text)
     else (this.#held ??= []).push(text)
     this.session.complete(this)
+  }
+
+  /** It may be the last reply of a connection that is to end behind it. */
+  #sayNothing(): void {
+    this.session.downstream.writeText('')
   }
 
   /** Sends what was held back; the replies in front have left. */

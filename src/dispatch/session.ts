@@ -67,6 +67,8 @@ export class Session implements RequestOwner {
   /** CLIENT NO-EVICT and NO-TOUCH, for CLIENT INFO; they mean nothing on a shared connection. */
   noEvict = false
   noTouch = false
+  /** What CLIENT REPLY said last: no reply to the next command (skip), or to any (off). */
+  replyMode: 'on' | 'skip' | 'off' = 'on'
   lastCommand = ''
   lastActive: number
   /** The connection that has its commands in flight, or its lease. */
@@ -126,6 +128,7 @@ export class Session implements RequestOwner {
   }
 
   register(request: Request): Request {
+    if (this.replyMode !== 'on') request.silent = this.takeSilence()
     this.ring.push(request)
     this.#inflight++
     return request
@@ -133,12 +136,23 @@ export class Session implements RequestOwner {
 
   /** Answers a command at once, behind those that are in flight. */
   answer(spec: CommandSpec, text: string, failed = false): void {
+    if (this.replyMode !== 'on' && this.takeSilence()) {
+      this.context.recorder.command(spec.id, 0, failed)
+      return
+    }
     if (this.ring.length === 0) {
       this.downstream.writeText(text)
       this.context.recorder.command(spec.id, 0, failed)
       return
     }
     this.open(spec, Infinity).finish(text, failed)
+  }
+
+  /** Whether CLIENT REPLY keeps the reply to the command at hand from the application. */
+  takeSilence(): boolean {
+    const { replyMode } = this
+    if (replyMode === 'skip') this.replyMode = 'on'
+    return replyMode !== 'on'
   }
 
   answerError(spec: CommandSpec, code: ErrorCode): void {
@@ -272,6 +286,7 @@ export class Session implements RequestOwner {
     this.user = 'default'
     this.name = ''
     this.noEvict = this.noTouch = false
+    if (this.replyMode === 'off') this.replyMode = 'on'
   }
 
   /** Ends the application's connection, because the reply that it is receiving cannot be completed. */

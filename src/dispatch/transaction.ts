@@ -3,14 +3,14 @@ import { OK, QUEUED } from '../resp/encode.js'
 import { isHarmless, movesSession } from './local/local.js'
 import { hasArity } from './local/syntax.js'
 import { answerLocally, dispatchOpen, dispatchTransaction, refuse } from './open.js'
-import { relay } from './relay.js'
+import { reasonOf, relay } from './relay.js'
 import { blockTimeOf, type Frame, holdFor, submitBlocking, submitInTurn } from './send.js'
 import type { Session } from './session.js'
 
 export function dispatchWatching(session: Session, spec: CommandSpec, frame: Frame): boolean {
   if (leaseIsLost(session)) return dispatchSpoilt(session, spec, frame)
   if (spec.handling === 'refuse') return refuse(session, spec)
-  if (spec.handling === 'relay') return relay(session, spec, frame, 'subscribe')
+  if (spec.handling === 'relay') return relay(session, spec, frame, reasonOf(spec))
   if (spec.handling === 'local') {
     return movesSession(spec) ? relay(session, spec, frame, 'session') : answerLocally(session, spec, frame)
   }

@@ -212,12 +212,15 @@ export class DownstreamConnection implements Downstream, TurnTask {
       case Scan.inline: {
         const args = splitInline(bytes.toString('latin1', frame, end - 1))
         if (args === null) this.#refuse('inlineUnbalanced')
+        if (args?.length === 0) this.session.takeSilence()
         return args === null || args.length === 0 || this.#takeArguments(args)
       }
       case Scan.bad:
         this.#refuse(this.#scanner.error)
         return true
-      case Scan.empty: // which Redis does not answer
+      case Scan.empty: // which Redis does not answer, but counts as the command whose reply is to be left out
+        this.session.takeSilence()
+        return true
       case Scan.more:
         return true
     }

@@ -11,6 +11,9 @@ export interface IntendedDifference {
   readonly proxied: RegExp
 }
 
+const REFUSED =
+  /^-ERR respool does not carry '(debug|shutdown|script\|debug)': to let it through, list it under commands.allow\r\n$/
+
 export const INTENDED_DIFFERENCES: readonly IntendedDifference[] = [
   {
     command: /^CLIENT SETINFO\b/i,
@@ -36,18 +39,18 @@ export const INTENDED_DIFFERENCES: readonly IntendedDifference[] = [
   },
   {
     command: /^DEBUG\b/i,
-    reason: 'refused whatever the server allows: it can stop or crash a server that others use',
-    proxied: /^-ERR respool does not carry this command\r\n$/,
+    reason: 'refused unless allowed, whatever the server says: it can stop or crash a server that others use',
+    proxied: REFUSED,
   },
   {
     command: /^SHUTDOWN\b/i,
-    reason: 'refused: the server would go away from under every session',
-    proxied: /^-ERR respool does not carry this command\r\n$/,
+    reason: 'refused unless allowed: the server would go away from under every session',
+    proxied: REFUSED,
   },
   {
     command: /^SCRIPT DEBUG\b/i,
-    reason: 'refused: it turns a connection into a debugger console',
-    proxied: /^-ERR respool does not carry this command\r\n$/,
+    reason: 'refused unless allowed: it turns a connection into a debugger console',
+    proxied: REFUSED,
   },
   {
     command: /^(SELECT|CLIENT|AUTH|HELLO) .{60}/,

@@ -1,4 +1,4 @@
-/** What makes a connection one session's own: subscriptions, MONITOR, CLIENT REPLY and TRACKING, and the ways out of each. */
+/** What makes a connection one session's own: subscriptions, MONITOR, CLIENT TRACKING, and the ways out of each. */
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, describe, it } from 'node:test'
 import { encode, RawClient } from '../helpers/raw.ts'
@@ -115,26 +115,6 @@ describe('session modes', { timeout: 60_000 }, () => {
         for (const client of [monitor, other]) client.close()
         await nobodyPinned()
         assert.equal((await observer.clients()).filter(({ flags }) => flags.includes('O')).length, 0)
-      })
-
-      it('CLIENT REPLY OFF and SKIP leave out exactly the replies that they should', async () => {
-        const client = await connect(protocol)
-        const commands = [
-          ['SET', 'n', '0'],
-          ['CLIENT', 'REPLY', 'SKIP'],
-          ['INCR', 'n'],
-          ['INCR', 'n'],
-          ['CLIENT', 'REPLY', 'OFF'],
-          ['INCR', 'n'],
-          ['GET', 'n'],
-          ['CLIENT', 'REPLY', 'ON'],
-          ['GET', 'n'],
-        ]
-        client.send(Buffer.concat(commands.map(encode)))
-        const replies = [await next(client), await next(client), await next(client), await next(client)]
-        assert.deepEqual(replies, [OK, ':2\r\n', OK, '$1\r\n3\r\n'])
-        client.close()
-        await nobodyPinned()
       })
     })
   }

@@ -4,6 +4,7 @@ import { blockingTimeout, blockTime } from '../../src/commands/blocking.ts'
 import { policy } from '../../src/commands/policy.ts'
 import { Flag, type Handling } from '../../src/commands/spec.ts'
 import { CommandTable } from '../../src/commands/table.ts'
+import { REFUSED_BY_DEFAULT } from '../../src/config/schema.ts'
 import { startCommandServer, type CommandServer } from '../tools/command-server.ts'
 import { madeUp } from './commands-examples.ts'
 
@@ -42,6 +43,15 @@ describe('policy', () => {
       handlings.map((name) => table.get(name)!.handling),
       ['forward', 'forward', 'block', 'refuse', 'forward', 'refuse'],
     )
+  })
+
+  it('refuses by default what the configuration can allow, which then gets a connection of its own', () => {
+    const http = ['post', 'host:']
+    const refused = namesWith('refuse').filter((name) => !http.includes(name))
+    assert.deepEqual(refused.sort(), [...REFUSED_BY_DEFAULT])
+    const lenient = new CommandTable(REFUSED_BY_DEFAULT)
+    for (const name of refused) assert.equal(lenient.get(name)!.handling, 'relay', name)
+    for (const name of http) assert.equal(lenient.get(name)!.handling, 'refuse', name)
   })
 
   it('gives each row a reason and names no command twice', () => {

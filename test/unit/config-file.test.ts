@@ -57,7 +57,7 @@ describe('a configuration file', () => {
     ['log:\n  zzzzzz: 1', 'f:2: log.zzzzzz: unknown key (known here: level)'],
     [
       '__proto__: {max: 1}',
-      'f:1: __proto__: unknown key (known here: listen, admin, upstream, pool, limits, log, workers)',
+      'f:1: __proto__: unknown key (known here: listen, admin, upstream, pool, commands, limits, log, workers)',
     ],
     ['[a]: 1', 'f:1: unknown key (see config/respool.yaml)'],
     ['1: 1', 'f:1: unknown key (see config/respool.yaml)'],
@@ -68,6 +68,10 @@ describe('a configuration file', () => {
     ['admin: @x', 'f:1: a value starts with a character that YAML reserves (put it in quotes)'],
     ['log: *nothing', 'f:1: log: must hold keys with values, as in config/respool.yaml'],
     ['admin: *nothing', 'f:1: admin: is an alias (*) of nothing (put a value that starts with * in quotes)'],
+    [
+      'commands: {allow: [debug, DEBUG]}',
+      'f:1: commands.allow[1]: must be one of cluster|syncslots, debug, psync, replconf, script|debug, shutdown, sync, not "DEBUG"',
+    ],
     ['listen:\n  []', 'f:2: listen: must be a list of 1 to 64 addresses, not a list of 0'],
     [`listen: [${'":0",'.repeat(65)}]`, 'f:1: listen: must be a list of 1 to 64 addresses, not a list of 65'],
     ['workers:', 'f:1: workers: has no value (give one, or remove the line)'],

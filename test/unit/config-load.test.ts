@@ -72,6 +72,7 @@ describe('defaults', () => {
         healthCheckInterval: 30_000,
         leases: { max: 64, waitTimeout: 4000, maxWaiters: 1000 },
       },
+      commands: { allow: [] },
       limits: {
         connections: 20_000,
         bulkBytes: 536_870_912,

@@ -4,7 +4,7 @@ import { array, bulk, command, integer, map, nullReply, OK, quoted, set, verbati
 import type { Session } from '../session.js'
 import { describeClient } from './client-line.js'
 import { clientKill, clientList } from './client-list.js'
-import { code, failure, FORWARD, type Outcome, relayed, reply } from './outcome.js'
+import { code, failure, FORWARD, NONE, type Outcome, relayed, reply } from './outcome.js'
 import { hasArity, isClientName, parseInteger, wrongArity } from './syntax.js'
 
 type ClientCommand = (session: Session, args: Arguments) => Outcome
@@ -91,10 +91,21 @@ function caching(): Outcome {
   )
 }
 
-function replyMode(_session: Session, args: Arguments): Outcome {
+function replyMode(session: Session, args: Arguments): Outcome {
   const word = args.lower(2)
-  if (word === 'on') return reply(OK)
-  return word === 'off' || word === 'skip' ? relayed('session') : code('syntax')
+  switch (word) {
+    case 'on':
+      session.replyMode = word
+      return reply(OK)
+    case 'off':
+      session.replyMode = word
+      return NONE
+    case 'skip':
+      if (session.replyMode !== 'off') session.replyMode = word
+      return NONE
+    default:
+      return code('syntax')
+  }
 }
 
 /** Finds the session by the id that it knows itself by, and tells Redis the id of the connection that it is blocked on. */

@@ -28,7 +28,7 @@ const LOCAL: ReadonlyMap<string, LocalCommand> = new Map<string, LocalCommand>([
 /** What a local command comes to, given that its name has a handler. */
 export function answer(session: Session, spec: CommandSpec, args: Arguments): Outcome {
   const local = LOCAL.get(spec.name)
-  if (local === undefined) return code('refused')
+  if (local === undefined) throw new Error(`nobody answers ${spec.name}`)
   if (!hasArity(spec, args.count)) return failure(wrongArity(spec.name))
   // The one limit on arguments of PING that a negative arity cannot say.
   if (spec.name === 'ping' && args.count > 2) return failure(wrongArity('ping'))

@@ -16,6 +16,8 @@ export type Outcome =
   | { readonly kind: 'forward'; readonly request: string | null }
   /** It needs a connection of its own. */
   | { readonly kind: 'relay'; readonly reason: PinReason }
+  /** No reply at all. */
+  | { readonly kind: 'none' }
   /** The last reply of this connection. */
   | { readonly kind: 'quit'; readonly text: string }
 
@@ -24,5 +26,6 @@ export const failure = (text: string): Outcome => ({ kind: 'error', text })
 export const code = (errorCode: ErrorCode): Outcome => ({ kind: 'code', code: errorCode })
 export const relayed = (reason: PinReason): Outcome => ({ kind: 'relay', reason })
 export const DRAIN: Outcome = { kind: 'drain' }
+export const NONE: Outcome = { kind: 'none' }
 export const HOLD: Outcome = { kind: 'hold' }
 export const FORWARD: Outcome = { kind: 'forward', request: null }
