@@ -27,7 +27,7 @@ import { Unread, type UnreadLimits } from './unread.js'
  *   socket ◄── output (one write per turn) ◄── the session's replies, in order
  *
  * Invariant: bytes are worked off strictly in order. Whatever could not be taken in is in the carry and is taken in before anything
- * that is read later; while the session holds a command or replies go unread, nothing more is read.
+ * that is read later; while the session holds a command or replies go unread, next to nothing more is read.
  */
 export interface DownstreamContext {
   readonly dispatch: SessionContext
@@ -44,6 +44,9 @@ export interface DownstreamLimits extends RequestLimits, UnreadLimits {
   /** How long it may say nothing at all, ms; 0 = for ever. */
   idleTimeout: number
 }
+
+/** Reading goes on behind a held command as far as this: only so is it noticed that the application has gone. */
+const HELD_BYTES = 16 * 1024
 
 /** The command at hand, of whichever connection: there is only one at a time. */
 const frameAtHand: Frame = { buf: Buffer.alloc(0), start: 0, end: 0, argc: 0, inHand: 0, commands: 0 }
@@ -183,7 +186,8 @@ export class DownstreamConnection implements Downstream, TurnTask {
     if (pos > frame && this.session.held === null) frame = this.#streamLarge(bytes, frame, pos)
     this.#scanned = pos - frame
     this.#carry.keep(bytes, frame, end)
-    if (this.session.held !== null || (this.#unread.choked && this.#carry.length > 0)) this.#socket.pause()
+    const full = this.#carry.length > (this.session.held === null ? 0 : HELD_BYTES)
+    if (full && (this.session.held !== null || this.#unread.choked)) this.#socket.pause()
     this.#finishRead()
     if (commands > 0) this.#observeRead(commands)
   }
