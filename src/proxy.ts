@@ -74,6 +74,7 @@ export class Proxy {
       log,
       limits: {
         commandTimeout,
+        blockTime: config.limits.blockTime,
         leaseWait: config.pool.leases.waitTimeout,
         outstanding: config.limits.outstanding,
         replyBytes: config.limits.outputBytes * REPLY_FACTOR,
@@ -88,8 +89,8 @@ export class Proxy {
       limits,
       buffered: this.#buffered,
     }
-    this.#listeners = config.listen.map(({ address }) => {
-      const options = { address, maxConnections: config.limits.connections }
+    this.#listeners = config.listen.map(({ address, pooling }) => {
+      const options = { address, pooling, maxConnections: config.limits.connections }
       return new Listener(options, downstream, this.connections, log)
     })
   }

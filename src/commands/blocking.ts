@@ -44,21 +44,42 @@ export function blockTime(spec: CommandSpec, args: ArgumentReader): number {
   const { name, flags } = resolve(spec, args)
   const fact = blockingTimeout.get(name)
   if (fact === undefined) return (flags & Flag.blocking) !== 0 ? 0 : -1
-  if (fact.at === 'option') return blockOption(args)
-  const position = fact.at === 'first' ? 1 : args.count - 1
+  const position = timePosition(fact, args)
+  if (position === null) return -1
   return position >= 1 && position < args.count ? parseTime(args.text(position), fact.unit) : NaN
 }
 
-/** The value of BLOCK before STREAMS; the last one counts. */
-function blockOption(args: ArgumentReader): number {
-  let time = -1
+/** The arguments of a blocking command with another time, ms; `blockTime` has found a good one there. */
+export function withBlockTime(spec: CommandSpec, args: ArgumentReader, time: number): string[] {
+  const texts = Array.from({ length: args.count }, (_, i) => args.text(i))
+  const fact = blockingTimeout.get(resolve(spec, args).name)
+  const position = fact === undefined ? null : timePosition(fact, args)
+  if (fact === undefined || position === null) return texts
+  texts[position] = fact.unit === 'seconds' ? String(time / 1000) : String(time)
+  return texts
+}
+
+function timePosition(fact: TimeFact, args: ArgumentReader): number | null {
+  switch (fact.at) {
+    case 'first':
+      return 1
+    case 'last':
+      return args.count - 1
+    case 'option':
+      return blockPosition(args)
+  }
+}
+
+/** Where the value of BLOCK stands before STREAMS, or null if there is none; the last one counts. */
+function blockPosition(args: ArgumentReader): number | null {
+  let position: number | null = null
   for (let i = 1; i < args.count; i++) {
     const word = args.text(i).toLowerCase()
     if (word === 'streams') break
-    if (word === 'block') time = i + 1 < args.count ? parseTime(args.text(i + 1), 'milliseconds') : NaN
+    if (word === 'block') position = i + 1
     i += streamReadOptions.get(word) ?? 0
   }
-  return time
+  return position
 }
 
 const formats: Record<Unit, RegExp> = {

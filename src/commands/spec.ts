@@ -48,6 +48,11 @@ export const flagsByWireName: ReadonlyMap<string, number> = new Map([
  */
 export type Handling = 'forward' | 'local' | 'block' | 'blockIf' | 'transaction' | 'relay' | 'refuse'
 
+/** True if the server may answer it only when data comes. */
+export function isBlocking({ handling }: CommandSpec): boolean {
+  return handling === 'block' || handling === 'blockIf'
+}
+
 /** Where a group of keys begins. Positions count the command's name as 0, also for subcommands. */
 export type KeyBegin =
   | { readonly kind: 'index'; readonly index: number }

@@ -1,3 +1,6 @@
+/** How applications get upstream connections: for each command, or one for as long as they are connected. */
+export type Pooling = 'command' | 'session'
+
 /** Where to listen or connect. An empty `host` means every interface, IPv4 and IPv6, as `server.listen` reads it. */
 export type Address = { kind: 'tcp'; host: string; port: number } | { kind: 'unix'; path: string }
 
@@ -19,7 +22,7 @@ export interface UpstreamTarget {
  * What each key means and allows stands in schema.ts.
  */
 export interface Config {
-  listen: { address: Address }[]
+  listen: { address: Address; pooling: Pooling }[]
   /** Null if switched off. */
   admin: Address | null
   upstream: {
@@ -45,7 +48,7 @@ export interface Config {
     jitter: number
     /** 0 = off */
     healthCheckInterval: number
-    leases: { max: number; waitTimeout: number; maxWaiters: number }
+    leases: { max: number; waitTimeout: number; maxWaiters: number; reserve: number; maxBlocking: number }
   }
   commands: {
     /** Names in the command table of what is carried though it would be refused by default. */
@@ -61,6 +64,7 @@ export interface Config {
     bufferedBytes: number
     stallTimeout: number
     /** 0 = never */
+    blockTime: number
     idleTimeout: number
   }
   log: { level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent' }

@@ -1,6 +1,6 @@
 import Type from 'typebox'
 import { describeAddress, parseAddress } from './address.js'
-import type { Address, UpstreamTarget } from './config.js'
+import type { Address, Pooling, UpstreamTarget } from './config.js'
 import { Mistake } from './mistake.js'
 import { DURATION_PATTERN, formatDuration, formatSize, parseDuration, parseSize, SIZE_PATTERN } from './units.js'
 import { formatUpstreamUrl, parseUpstreamUrl } from './upstream-url.js'
@@ -99,14 +99,30 @@ export function addressOrOff(byDefault: string, description: string) {
     .Encode((address) => (address === null ? OFF : describeAddress(address)))
 }
 
-/** An address, or an object that has it under the key `address`. */
+/** An address, or an object that has it under the key `address`, with options. */
 export function listener() {
-  const entry = Type.Object({ address: Type.String({ title: ADDRESS }) }, { additionalProperties: false })
+  const entry = Type.Object(
+    {
+      address: Type.String({ title: ADDRESS }),
+      pooling: Type.Optional(
+        choice(
+          'command',
+          'When applications get an upstream connection to themselves: where a command needs one, or from the first one on (session).',
+          ['command', 'session'],
+        ),
+      ),
+    },
+    { additionalProperties: false },
+  )
   return Type.Codec(Type.Union([Type.String(), entry], { title: `${ADDRESS}, or one under the key address` }))
-    .Decode((given): { address: Address } => ({
-      address: parseAddress(typeof given === 'string' ? given : given.address),
-    }))
-    .Encode(({ address }) => describeAddress(address))
+    .Decode((given): { address: Address; pooling: Pooling } => {
+      const { address, pooling } = typeof given === 'string' ? { address: given, pooling: undefined } : given
+      return { address: parseAddress(address), pooling: pooling ?? 'command' }
+    })
+    .Encode(({ address, pooling }) => {
+      const text = describeAddress(address)
+      return pooling === 'command' ? text : { address: text, pooling }
+    })
 }
 
 function orZero(meaning: string | undefined): string {

@@ -74,6 +74,18 @@ const pool = section('Connections to each upstream endpoint.', {
     max: integer(64, 'Per endpoint, never more, besides the shared ones.', { minimum: 1, maximum: 100_000 }),
     waitTimeout: duration('4s', 'How long to wait for one.'),
     maxWaiters: integer(1000, 'How many may wait for one.', { minimum: 0, maximum: MILLION }),
+    reserve: integer(
+      8,
+      'How many are kept for brief uses such as WATCH; blocking calls and the like may not take them. At most half.',
+      {
+        minimum: 0,
+        maximum: 100_000,
+      },
+    ),
+    maxBlocking: integer(0, 'How many blocking calls may hold one at the same time; 0 = as many as there are.', {
+      minimum: 0,
+      maximum: 100_000,
+    }),
   }),
 })
 
@@ -98,6 +110,13 @@ const limits = section('What applications may use.', {
   stallTimeout: duration(
     '30s',
     'An application that begins a command or is sent a reply must make progress within this time.',
+  ),
+  blockTime: duration(
+    0,
+    'Longest time for which a blocking call may wait; a longer one ends as if its own time were over.',
+    {
+      zero: 'any',
+    },
   ),
   idleTimeout: duration(0, 'An application connection idle for so long is closed.', { zero: 'never' }),
 })

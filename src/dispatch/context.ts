@@ -29,6 +29,8 @@ export interface DispatchContext<S extends { readonly id: number }> {
 export interface DispatchLimits {
   commandTimeout: number
   leaseWait: number
+  /** Longest time for which a command may block; 0 = any. */
+  blockTime: number
   /** Commands in flight per session at which it takes no more. */
   outstanding: number
   /** Bytes that the replies to the commands in flight of one session should stay under. */

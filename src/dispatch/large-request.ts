@@ -1,4 +1,4 @@
-import type { CommandSpec } from '../commands/spec.js'
+import { type CommandSpec, isBlocking } from '../commands/spec.js'
 import type { PinReason } from '../metrics/recorder.js'
 import { QUEUED } from '../resp/encode.js'
 import type { UpstreamConnection } from '../upstream/connection.js'
@@ -61,16 +61,16 @@ export class LargeRequest {
       this.#request = session.open(this.spec, Infinity)
       sink.send(this.#request, buf, start, end)
     }
-    this.#begun = true
+    this.#begun = session.partial = true
     if (sink.congested) session.hold('congested')
   }
 
   end(buf: Buffer, start: number, end: number): void {
     this.part(buf, start, end)
     const { session, spec } = this
+    session.partial = false
     const { clock, limits } = session.context
-    const blocks = spec.handling === 'block' || spec.handling === 'blockIf'
-    if (this.#request !== null && !blocks) this.#request.deadline = clock.now + limits.commandTimeout
+    if (this.#request !== null && !isBlocking(spec)) this.#request.deadline = clock.now + limits.commandTimeout
     if (spec.name === 'watch' && session.mode.current === 'open' && session.lease !== null) session.mode.to('watching')
   }
 }

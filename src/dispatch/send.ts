@@ -1,4 +1,4 @@
-import { blockTime } from '../commands/blocking.js'
+import { blockTime, withBlockTime } from '../commands/blocking.js'
 import type { CommandSpec } from '../commands/spec.js'
 import { Arguments } from '../resp/arguments.js'
 import { command } from '../resp/encode.js'
@@ -28,6 +28,7 @@ export function ownFrame(request: string, argc: number): Frame {
 export function forward(session: Session, spec: CommandSpec, frame: Frame): boolean {
   let connection = session.connection
   if (connection === null) {
+    if (session.pooling === 'session') return forwardOnLease(session, spec, frame)
     connection = session.lane.pick()
     if (connection === null) return session.awaitConnection(spec)
     session.connection = connection
@@ -38,6 +39,12 @@ export function forward(session: Session, spec: CommandSpec, frame: Frame): bool
   if (connection === session.lease) submitInTurn(session, connection, spec, frame, limits.commandTimeout)
   else submit(session, connection, spec, frame, clock.now + limits.commandTimeout)
   return true
+}
+
+/** With session pooling all commands go to one lease, from the first one on. */
+function forwardOnLease(session: Session, spec: CommandSpec, frame: Frame): boolean {
+  if (!session.takeLease(spec, 'session')) return false
+  return session.lease === null || forward(session, spec, frame)
 }
 
 function submit(
@@ -76,9 +83,19 @@ export function submitBlocking(
   time: number,
 ): boolean {
   if (!lease.usable) return holdFor(session, lease)
+  const { blockTime: longest, commandTimeout } = session.context.limits
+  if (longest > 0 && (time === 0 || time > longest)) {
+    const args = new Arguments(frame.buf, frame.start, frame.end)
+    return submitBlocking(
+      session,
+      lease,
+      spec,
+      ownFrame(command(...withBlockTime(spec, args, longest)), args.count),
+      longest,
+    )
+  }
   if (COUNTS_OWN_WRITES.includes(spec.name)) touch(session, lease)
-  const limit = time > 0 ? time + session.context.limits.commandTimeout : Infinity
-  submitInTurn(session, lease, spec, frame, limit)
+  submitInTurn(session, lease, spec, frame, time > 0 ? time + commandTimeout : Infinity)
   return true
 }
 

@@ -1,9 +1,12 @@
-import type { CommandSpec } from '../commands/spec.js'
+import { type CommandSpec, isBlocking } from '../commands/spec.js'
+import type { Pooling } from '../config/config.js'
 import { ERROR_FRAMES, type ErrorCode } from '../errors.js'
 import type { PinReason } from '../metrics/recorder.js'
 import type { Protocol } from '../resp/encode.js'
 import type { UpstreamConnection } from '../upstream/connection.js'
-import type { Lane, Waiter } from '../upstream/lane.js'
+import type { Lane } from '../upstream/lane.js'
+import type { Leftover, Use } from '../upstream/lease-use.js'
+import { cancelWait, type Waiter } from '../upstream/wait-queue.js'
 import { Ring } from '../util/ring.js'
 import { StateMachine } from '../util/state-machine.js'
 import type { DispatchContext } from './context.js'
@@ -35,8 +38,20 @@ const MOVES: Record<Mode, readonly Mode[]> = {
   closed: [],
 }
 
-/** Modes in which Redis keeps something on the lease that belongs to the session. */
-const BINDING: readonly Mode[] = ['watching', 'queueing', 'relaying']
+/** The modes in which Redis keeps something on the lease that belongs to the session, and what. */
+const LEFT: Partial<Record<Mode, Leftover>> = { watching: 'watch', queueing: 'transaction', relaying: 'unknown' }
+
+/** What leases are wanted for is decided by why. */
+const USE: Record<PinReason, Use> = {
+  watch: 'brief',
+  multi: 'brief',
+  large: 'brief',
+  blocking: 'blocking',
+  subscribe: 'lasting',
+  tracking: 'lasting',
+  monitor: 'lasting',
+  session: 'lasting',
+}
 
 /** Why a session takes no further commands for the moment. */
 export type Hold = 'connection' | 'lease' | 'drained' | 'congested' | 'outstanding' | 'learning'
@@ -76,6 +91,8 @@ export class Session implements RequestOwner {
   lease: UpstreamConnection | null = null
   leaseReason: PinReason | null = null
   leasedAt = 0
+  /** True while a large command is on its way, so that the lease is in the middle of it. */
+  partial = false
   held: Hold | null = null
   /** Why waiting for a connection failed: the answer to the command that was held. */
   refusal: ErrorCode | null = null
@@ -90,6 +107,7 @@ export class Session implements RequestOwner {
     readonly id: number,
     readonly context: SessionContext,
     readonly downstream: Downstream,
+    readonly pooling: Pooling,
   ) {
     const { outstanding, replyBytes } = context.limits
     this.window = new Window(outstanding, replyBytes)
@@ -117,6 +135,7 @@ export class Session implements RequestOwner {
 
   /** Moves to another protocol or database. Nothing may be in flight. */
   changeLane(protocol: Protocol, database: number): void {
+    this.giveLeaseBack()
     this.protocol = protocol
     this.database = database
     this.#lane = null
@@ -202,14 +221,14 @@ export class Session implements RequestOwner {
   settle(): void {
     if (this.#inflight > 0) return
     if (this.lease === null) this.connection = null
-    else if (!BINDING.includes(this.mode.current)) this.giveLeaseBack(true)
+    else if (LEFT[this.mode.current] === undefined && this.pooling !== 'session') this.giveLeaseBack()
     else if (this.lease.state.current !== 'ready') this.dropLease()
     if (this.held === 'drained' || this.held === 'congested') this.unhold()
   }
 
   /** The lease is lost, or given up, with a transaction on it: that transaction can only fail now. */
   dropLease(): void {
-    this.giveLeaseBack(false)
+    this.giveLeaseBack()
     if (this.mode.current === 'watching') this.mode.to('spoilt')
     else if (this.mode.current === 'queueing') this.mode.to('discarding')
   }
@@ -236,13 +255,14 @@ export class Session implements RequestOwner {
   /** Gets a lease; false while it waits for one, true with `lease` still null if the command at hand was answered with an error. */
   takeLease(spec: CommandSpec, reason: PinReason): boolean {
     // One that was lost before it was used is no lease.
-    if (this.lease !== null && this.lease.state.current !== 'ready' && this.#inflight === 0) this.giveLeaseBack(false)
+    if (this.lease !== null && this.lease.state.current !== 'ready' && this.#inflight === 0) this.giveLeaseBack()
     if (this.lease !== null) return true
     if (this.#inflight > 0) return this.hold('drained')
     if (this.refusal !== null) return this.#refuse(spec)
     const { clock, limits, recorder } = this.context
     this.leaseReason = reason
-    const got = this.lane.endpoint.lease(this.lane, this.#createWaiter(clock.now + limits.leaseWait))
+    const waiter = this.#createWaiter(clock.now + limits.leaseWait)
+    const got = this.lane.endpoint.lease(this.lane, waiter, USE[reason])
     if (got === null || typeof got === 'string') return this.#waiting(spec, 'lease', got)
     this.#waiter = null
     recorder.poolWait(0)
@@ -255,33 +275,45 @@ export class Session implements RequestOwner {
     if (this.lease !== null) this.lane.endpoint.rename(this.lease, this.name)
   }
 
-  giveLeaseBack(clean: boolean): void {
+  giveLeaseBack(left: Leftover = this.#leftover): void {
     const lease = this.lease
     if (lease === null) return
     this.lease = null
     this.connection = null
     this.leaseReason = null
     lease.holder = null
-    this.lane.endpoint.giveBack(lease, clean && !this.#leaseUnsure)
     this.#leaseUnsure = false
+    this.lane.endpoint.giveBack(lease, left)
+  }
+
+  /** What Redis keeps on the lease. */
+  get #leftover(): Leftover {
+    const left = LEFT[this.mode.current] ?? 'nothing'
+    if (left === 'unknown' || this.partial || this.lease?.streaming === true || this.#blocks()) return 'unknown'
+    return this.#inflight > 0 || this.#leaseUnsure ? 'anything' : left
+  }
+
+  /** True if a command is in flight that Redis may answer late, or with data that must not be lost. */
+  #blocks(): boolean {
+    for (let i = 0; i < this.ring.length; i++) if (isBlocking(this.ring.at(i)!.spec)) return true
+    return false
   }
 
   /** The application's connection has ended, or must. */
   close(): void {
     if (this.closed) return
     this.#cancelWait()
-    const { lease } = this
-    const clean = this.mode.current === 'open' && this.#inflight === 0
+    const left = this.#leftover
     this.mode.to('closed')
     for (let i = 0; i < this.ring.length; i++) this.ring.at(i)!.lost = true
-    if (lease !== null) this.giveLeaseBack(clean)
+    this.giveLeaseBack(left)
     this.context.registry.remove(this)
   }
 
   /** Back to how it was when it was new, as RESET says. Nothing may be in flight. */
   reset(): void {
+    this.giveLeaseBack()
     if (this.mode.current !== 'open') this.mode.to('open')
-    this.giveLeaseBack(false)
     this.changeLane(2, this.context.limits.database)
     this.user = 'default'
     this.name = ''
@@ -323,7 +355,7 @@ export class Session implements RequestOwner {
     }
     return (this.#waiter = {
       deadline,
-      waiting: false,
+      queue: null,
       granted: (lease) => {
         ended()
         if (lease !== null) this.#leased(lease)
@@ -340,14 +372,13 @@ export class Session implements RequestOwner {
   #leased(lease: UpstreamConnection): void {
     this.lease = this.connection = lease
     this.leasedAt = this.context.clock.now
+    if (this.pooling === 'session') this.nameLease()
     lease.holder = { uncongested: () => this.held === 'congested' && this.unhold() }
     this.context.recorder.pin(this.leaseReason!)
   }
 
   #cancelWait(): void {
-    if (this.#waiter === null) return
-    const queue = this.held === 'lease' ? this.lane.leaseWaiting : this.lane.waiting
-    queue.cancel(this.#waiter)
+    if (this.#waiter !== null) cancelWait(this.#waiter)
     this.#waiter = null
   }
 }

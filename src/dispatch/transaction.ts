@@ -1,4 +1,4 @@
-import type { CommandSpec } from '../commands/spec.js'
+import { type CommandSpec, isBlocking } from '../commands/spec.js'
 import { OK, QUEUED } from '../resp/encode.js'
 import { isHarmless, movesSession } from './local/local.js'
 import { hasArity } from './local/syntax.js'
@@ -45,7 +45,7 @@ export function dispatchQueueing(session: Session, spec: CommandSpec, frame: Fra
 function submitOnLease(session: Session, spec: CommandSpec, frame: Frame): boolean {
   const lease = session.lease!
   if (!lease.usable) return holdFor(session, lease)
-  const blocks = session.mode.current !== 'queueing' && (spec.handling === 'block' || spec.handling === 'blockIf')
+  const blocks = session.mode.current !== 'queueing' && isBlocking(spec)
   const time = blocks ? blockTimeOf(spec, frame) : -1
   if (time !== -1) return submitBlocking(session, lease, spec, frame, time)
   submitInTurn(session, lease, spec, frame, session.context.limits.commandTimeout)

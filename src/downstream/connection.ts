@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import type { Pooling } from '../config/config.js'
 import { type CommandSpec, resolve } from '../commands/spec.js'
 import { dispatch } from '../dispatch/dispatcher.js'
 import { type Frame, ownFrame } from '../dispatch/send.js'
@@ -75,13 +76,14 @@ export class DownstreamConnection implements Downstream, TurnTask {
     readonly context: DownstreamContext,
     /** What stands for both addresses of a unix socket. */
     unixName: string,
+    pooling: Pooling,
     readonly onClosed: (connection: DownstreamConnection) => void,
   ) {
     const { remoteAddress, remotePort, localAddress, localPort } = accepted
     this.remoteAddress = remoteAddress === undefined ? unixName : `${remoteAddress}:${remotePort}`
     this.localAddress = localAddress === undefined ? unixName : `${localAddress}:${localPort}`
     const { registry } = context.dispatch
-    this.session = new Session(registry.takeId(), context.dispatch, this)
+    this.session = new Session(registry.takeId(), context.dispatch, this, pooling)
     registry.add(this.session)
     this.#unread = new Unread(this.session, context.limits, context.buffered)
     this.#output = new Output(context.replies)

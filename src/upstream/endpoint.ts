@@ -9,8 +9,10 @@ import { type CloseReason, UNREACHABLE, WORN_OUT } from './close-reason.js'
 import { type ConnectionOwner, UpstreamConnection, type UpstreamContext } from './connection.js'
 import { type HandshakeFailure, type HandshakeOutcome, type ServerInfo, shakeHands, StepReply } from './handshake.js'
 import { Reachability } from './reachability.js'
-import { Lane, type LaneOwner, longestWaitFirst, type Waiter } from './lane.js'
+import { Lane, type LaneOwner, longestWaitFirst } from './lane.js'
+import type { Leftover, Use } from './lease-use.js'
 import { type LeaseOwner, Leases } from './leases.js'
+import type { Waiter } from './wait-queue.js'
 
 /** The part of the configuration that concerns upstream connections. */
 export type UpstreamSettings = Pick<Config, 'upstream' | 'pool'>
@@ -97,13 +99,17 @@ export class Endpoint implements ConnectionOwner, LaneOwner, LeaseOwner {
     return null
   }
 
-  lease(lane: Lane, waiter: Waiter): UpstreamConnection | ErrorCode | null {
-    return this.#leases.take(lane, waiter)
+  lease(lane: Lane, waiter: Waiter, use: Use): UpstreamConnection | ErrorCode | null {
+    return this.#leases.take(lane, waiter, use)
   }
 
-  giveBack(connection: UpstreamConnection, clean: boolean): void {
+  giveBack(connection: UpstreamConnection, left: Leftover): void {
     const member = this.members.get(connection)
-    if (member !== undefined) this.#leases.giveBack(member.lane, connection, clean)
+    if (member !== undefined) this.#leases.giveBack(member.lane, connection, left)
+  }
+
+  renew(connection: UpstreamConnection, done: () => void): void {
+    this.#shakeHands(connection, done)
   }
 
   rename(connection: UpstreamConnection, name: string): void {
@@ -182,6 +188,10 @@ export class Endpoint implements ConnectionOwner, LaneOwner, LeaseOwner {
   // ConnectionOwner
 
   opened(connection: UpstreamConnection): void {
+    this.#shakeHands(connection, (outcome) => this.#accepted(connection, outcome))
+  }
+
+  #shakeHands(connection: UpstreamConnection, done: (outcome: HandshakeOutcome) => void): void {
     const { lane } = this.members.get(connection)!
     const { target, connectTimeout } = this.settings.upstream
     const { username, password } = target
@@ -198,7 +208,10 @@ export class Endpoint implements ConnectionOwner, LaneOwner, LeaseOwner {
       identity,
       now,
       now + connectTimeout,
-      (outcome) => this.#accepted(connection, outcome),
+      (outcome) => {
+        connection.clientName = this.clientName
+        done(outcome)
+      },
       (failure) => this.#rejected(connection, failure),
     )
   }
@@ -233,7 +246,7 @@ export class Endpoint implements ConnectionOwner, LaneOwner, LeaseOwner {
     this.closings[reason] = (this.closings[reason] ?? 0) + 1
     if (WORN_OUT.includes(reason)) this.counts.stale++
     if (pinned) {
-      this.#leases.count--
+      this.#leases.closed(connection)
       if (ready) remove(lane.idleLeases, connection)
       else lane.openingLeases--
     } else {
@@ -251,7 +264,6 @@ export class Endpoint implements ConnectionOwner, LaneOwner, LeaseOwner {
     const member = this.members.get(connection)!
     const { maxLifetime, jitter } = this.settings.pool
     member.clientId = outcome.clientId
-    connection.clientName = this.clientName
     member.lane.failure = null
     if (maxLifetime > 0)
       connection.retireAt = connection.openedAt + maxLifetime * (1 + jitter * (2 * Math.random() - 1))
@@ -305,7 +317,7 @@ export class Endpoint implements ConnectionOwner, LaneOwner, LeaseOwner {
 
   /** Opens connections for those who wait. */
   #openWanted(): void {
-    for (const lane of longestWaitFirst(this.lanes.values(), 'waiting')) this.openShared(lane)
+    for (const lane of longestWaitFirst(this.lanes.values(), (one) => one.waiting.oldest)) this.openShared(lane)
     this.#leases.openWanted()
     this.ensureMinimum()
   }

@@ -1,79 +1,8 @@
 import type { ErrorCode } from '../errors.js'
 import type { Protocol } from '../resp/encode.js'
-import { Ring } from '../util/ring.js'
 import type { UpstreamConnection } from './connection.js'
-
-/** Somebody who waits for a connection. Exactly one of the two calls comes, unless waiting was cancelled. */
-export interface Waiter {
-  /** When waiting ends, ms on the monotonic clock. */
-  readonly deadline: number
-  /** True while it is in a queue: kept by that queue, false to begin with. */
-  waiting: boolean
-  /** A connection is there: for a shared one `null`, pick it; for a lease the connection itself. */
-  granted(lease: UpstreamConnection | null): void
-  refused(code: ErrorCode): void
-}
-
-/** The first-come queue of waiters. Cancelled ones leave when they come to the head. */
-export class WaitQueue {
-  readonly #ring = new Ring<Waiter>()
-  #live = 0
-
-  /** Waiters that still wait. */
-  get length(): number {
-    return this.#live
-  }
-
-  /** The deadline of the one who has waited longest; Infinity if nobody waits. */
-  get oldest(): number {
-    while (this.#ring.peek()?.waiting === false) this.#ring.shift()
-    return this.#ring.peek()?.deadline ?? Infinity
-  }
-
-  push(waiter: Waiter): void {
-    waiter.waiting = true
-    this.#ring.push(waiter)
-    this.#live++
-  }
-
-  /** Of no effect on one that is not in the queue, or no longer. */
-  cancel(waiter: Waiter): void {
-    if (waiter.waiting) this.#left(waiter)
-  }
-
-  shift(): Waiter | undefined {
-    for (;;) {
-      const waiter = this.#ring.shift()
-      if (waiter === undefined) return undefined
-      if (!waiter.waiting) continue
-      this.#left(waiter)
-      return waiter
-    }
-  }
-
-  refuseAll(code: ErrorCode): void {
-    for (let waiter = this.shift(); waiter !== undefined; waiter = this.shift()) waiter.refused(code)
-  }
-
-  /** Refuses those whose time is over. Deadlines grow along the queue, so the head tells. */
-  refuseExpired(now: number, code: ErrorCode): number {
-    let refused = 0
-    for (let head = this.#ring.peek(); head !== undefined; head = this.#ring.peek()) {
-      if (head.waiting && head.deadline > now) break
-      this.#ring.shift()
-      if (!head.waiting) continue
-      this.#left(head)
-      refused++
-      head.refused(code)
-    }
-    return refused
-  }
-
-  #left(waiter: Waiter): void {
-    waiter.waiting = false
-    this.#live--
-  }
-}
+import { LeaseQueue, type Leftover, type Use } from './lease-use.js'
+import { type Waiter, WaitQueue } from './wait-queue.js'
 
 /** What a lane, and whoever has one, needs of the pool that it belongs to. */
 export interface LaneOwner {
@@ -83,9 +12,9 @@ export interface LaneOwner {
   /** Queues for a shared connection of the lane; answers the error if that is no use. */
   waitShared(lane: Lane, waiter: Waiter): ErrorCode | null
   /** Takes an idle pinned connection, or queues for one (null), or answers the error if that is no use. */
-  lease(lane: Lane, waiter: Waiter): UpstreamConnection | ErrorCode | null
-  /** Takes a lease back; one with anything left on it is closed. */
-  giveBack(connection: UpstreamConnection, clean: boolean): void
+  lease(lane: Lane, waiter: Waiter, use: Use): UpstreamConnection | ErrorCode | null
+  /** Takes a lease back; for the next one what was left on it is undone, or it is closed. */
+  giveBack(connection: UpstreamConnection, left: Leftover): void
   /** Gives a connection a name in Redis's CLIENT LIST, if it does not have it. */
   rename(connection: UpstreamConnection, name: string): void
   /** The connection's id in Redis's CLIENT LIST. */
@@ -105,7 +34,7 @@ export class Lane {
   readonly idleLeases: UpstreamConnection[] = []
   /** Sessions waiting for a shared connection, and those waiting for a lease. */
   readonly waiting = new WaitQueue()
-  readonly leaseWaiting = new WaitQueue()
+  readonly leaseWaiting = new LeaseQueue()
   /** Shared and pinned connections on their way. */
   opening = 0
   openingLeases = 0
@@ -144,7 +73,8 @@ export class Lane {
   }
 }
 
-/** The lanes in which somebody waits in that queue, the longest wait first. */
-export function longestWaitFirst(lanes: Iterable<Lane>, queue: 'waiting' | 'leaseWaiting'): Lane[] {
-  return [...lanes].filter((lane) => lane[queue].length > 0).sort((a, b) => a[queue].oldest - b[queue].oldest)
+/** The lanes in which somebody waits, the longest wait first; `oldest` tells the deadline of a lane's oldest waiter. */
+export function longestWaitFirst(lanes: Iterable<Lane>, oldest: (lane: Lane) => number): Lane[] {
+  const waits = [...lanes].map((lane) => ({ lane, oldest: oldest(lane) })).filter((wait) => wait.oldest < Infinity)
+  return waits.sort((a, b) => a.oldest - b.oldest).map((wait) => wait.lane)
 }

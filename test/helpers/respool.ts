@@ -33,7 +33,7 @@ export interface RespoolOptions {
   upstream: string
   args?: string[]
   env?: Record<string, string>
-  /** Written to a file and given with `-c`. */
+  /** Written to a file and given with `-c`. Its listeners count beside the usual one. */
   config?: object
   /** Also listen on a unix socket. */
   unixSocket?: boolean
@@ -85,20 +85,15 @@ export function residentBytes(pid: number): number {
 }
 
 function commandLine(options: RespoolOptions, dir: string, port: number, adminPort: number, socketPath?: string) {
-  const args = [
-    MAIN,
-    '--listen',
-    `127.0.0.1:${port}`,
-    '--admin',
-    `127.0.0.1:${adminPort}`,
-    '--upstream',
-    options.upstream,
-  ]
-  if (socketPath) args.push('--listen', `unix:${socketPath}`)
-  if (options.config) {
+  const args = [MAIN, '--admin', `127.0.0.1:${adminPort}`, '--upstream', options.upstream]
+  const listen = [`127.0.0.1:${port}`, ...(socketPath ? [`unix:${socketPath}`] : [])]
+  const config: { listen?: (string | object)[] } | undefined = options.config
+  if (config?.listen === undefined) for (const address of listen) args.push('--listen', address)
+  if (config) {
     const file = join(dir, 'respool.yaml')
+    const whole = config.listen === undefined ? config : { ...config, listen: [...listen, ...config.listen] }
     // JSON is YAML.
-    writeFileSync(file, JSON.stringify(options.config, undefined, 2))
+    writeFileSync(file, JSON.stringify(whole, undefined, 2))
     args.push('-c', file)
   }
   return [...args, ...(options.args ?? [])]

@@ -19,7 +19,10 @@ describe('blocking commands', { timeout: 60_000 }, () => {
 
   before(async () => {
     redis = suite.add(await startRedis({ args: ['--repl-diskless-sync-delay', '0'] }))
-    const config = { pool: { leases: { max: LEASES, waitTimeout: '700ms' } }, upstream: { commandTimeout: '700ms' } }
+    const config = {
+      pool: { leases: { max: LEASES, reserve: 0, waitTimeout: '700ms' } },
+      upstream: { commandTimeout: '700ms' },
+    }
     respool = suite.add(await startRespool({ upstream: redis.url, config }))
     observer = suite.add(await Observer.connect(redis.port))
     direct = suite.client(await RawClient.connect(redis.port))
@@ -156,6 +159,17 @@ describe('blocking commands', { timeout: 60_000 }, () => {
     assert.equal(await ask(other, 'CLIENT', 'UNBLOCK', id, 'ERROR'), ':1\r\n')
     assert.match(await failing, /^-UNBLOCKED /)
     for (const client of [waiting, other]) client.close()
+  })
+
+  it('no call waits longer than the configuration allows, and ends as if its own time were over', async () => {
+    const impatient = await startRespool({ upstream: redis.url, config: { limits: { blockTime: '50ms' } } })
+    const client = await RawClient.connect(impatient.port)
+    assert.equal(await ask(client, 'BLPOP', 'nothing', 0), '*-1\r\n')
+    assert.equal(await ask(client, 'XREAD', 'BLOCK', 0, 'STREAMS', 'nothing', '$'), '*-1\r\n')
+    assert.equal(await ask(client, 'BZMPOP', 1000, 1, 'nothing', 'MIN'), '*-1\r\n')
+    assert.equal(await ask(client, 'PING'), '+PONG\r\n')
+    client.close()
+    assert.equal(await impatient.stop(), 0)
   })
 
   it('a pop inside MULTI does not wait', async () => {

@@ -86,7 +86,7 @@ describe('sharing', { timeout: 60_000 }, () => {
   })
 
   it('takes no more leases than pool.leases.max besides, whatever waits for one', async () => {
-    const respool = await proxy({ pool: { max: 2, leases: { max: 3, waitTimeout: '10s' } } })
+    const respool = await proxy({ pool: { max: 2, leases: { max: 3, reserve: 0, waitTimeout: '10s' } } })
     const peak = upstreamCount()
     const clients = await connectAll(respool.port, 100)
     await Promise.all(
@@ -105,7 +105,7 @@ describe('sharing', { timeout: 60_000 }, () => {
   })
 
   it('gives leases in turn to every kind of connection, however many wait in one', async () => {
-    const respool = await proxy({ pool: { max: 2, leases: { max: 2 } } })
+    const respool = await proxy({ pool: { max: 2, leases: { max: 2, reserve: 0 } } })
     const clients = await connectAll(respool.port, 40)
     let busy = true
     const hogs = clients.slice(1).map(async (client) => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { blockingTimeout, blockTime } from '../../src/commands/blocking.ts'
+import { blockingTimeout, blockTime, withBlockTime } from '../../src/commands/blocking.ts'
 import { policy } from '../../src/commands/policy.ts'
 import { Flag, type Handling } from '../../src/commands/spec.ts'
 import { CommandTable } from '../../src/commands/table.ts'
@@ -130,6 +130,23 @@ describe('block time', () => {
   ]
   for (const [command, milliseconds] of times) {
     it(`of ${command} is ${milliseconds} ms`, () => assert.equal(timeOf(command), milliseconds))
+  }
+
+  const shortened: [string, string][] = [
+    ['BLPOP k 0', 'BLPOP k 1.5'],
+    ['BLMPOP 4 1 k LEFT', 'BLMPOP 1.5 1 k LEFT'],
+    ['WAIT 1 100', 'WAIT 1 1500'],
+    [
+      'XREADGROUP GROUP streams c BLOCK 1 BLOCK 0 STREAMS k >',
+      'XREADGROUP GROUP streams c BLOCK 1 BLOCK 1500 STREAMS k >',
+    ],
+  ]
+  for (const [command, expected] of shortened) {
+    it(`of ${command} can be shortened`, () => {
+      const args = command.split(' ')
+      const spec = table.get(args[0].toLowerCase())!
+      assert.equal(withBlockTime(spec, { count: args.length, text: (i) => args[i] }, 1500).join(' '), expected)
+    })
   }
 
   it('is not a number where the server refuses the time', () => {

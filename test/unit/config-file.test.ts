@@ -222,7 +222,8 @@ describe('the JSON Schema', () => {
     }
   })
 
-  it('accepts both forms of a listener', () => assert.ok(Check(schema, { listen: [':1', { address: ':2' }] })))
+  it('accepts both forms of a listener', () =>
+    assert.ok(Check(schema, { listen: [':1', { address: ':2' }, { address: ':3', pooling: 'session' }] })))
 
   it('refuses unknown keys and wrong values', () => {
     const wrong = [

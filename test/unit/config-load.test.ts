@@ -42,7 +42,7 @@ const lines = (given: Given) => describeProblems(problems(given)).split('\n')
 describe('defaults', () => {
   it('are those that are documented', () => {
     assert.deepEqual(config({ argv: ['--upstream', 'redis://10.0.0.1'] }), {
-      listen: [{ address: { kind: 'tcp', host: '127.0.0.1', port: 6379 } }],
+      listen: [{ address: { kind: 'tcp', host: '127.0.0.1', port: 6379 }, pooling: 'command' }],
       admin: { kind: 'tcp', host: '127.0.0.1', port: 9121 },
       upstream: {
         target: {
@@ -70,7 +70,7 @@ describe('defaults', () => {
         maxLifetime: 1_800_000,
         jitter: 0.1,
         healthCheckInterval: 30_000,
-        leases: { max: 64, waitTimeout: 4000, maxWaiters: 1000 },
+        leases: { max: 64, waitTimeout: 4000, maxWaiters: 1000, reserve: 8, maxBlocking: 0 },
       },
       commands: { allow: [] },
       limits: {
@@ -82,6 +82,7 @@ describe('defaults', () => {
         outputBytes: 1_048_576,
         bufferedBytes: 268_435_456,
         stallTimeout: 30_000,
+        blockTime: 0,
         idleTimeout: 0,
       },
       log: { level: 'info' },
@@ -116,8 +117,8 @@ describe('precedence', () => {
     assert.equal(log.level, 'error')
     assert.deepEqual(admin, { kind: 'tcp', host: '', port: 1 })
     assert.deepEqual(listen, [
-      { address: { kind: 'tcp', host: '', port: 3 } },
-      { address: { kind: 'unix', path: '/s' } },
+      { address: { kind: 'tcp', host: '', port: 3 }, pooling: 'command' },
+      { address: { kind: 'unix', path: '/s' }, pooling: 'command' },
     ])
     assert.deepEqual([pool.max, pool.min], [2, 2])
   })
@@ -380,7 +381,7 @@ describe('secrets', () => {
 describe('what is shown of the configuration', () => {
   it('can be read again and gives the same', () => {
     const yaml = [
-      'listen: [":0", unix:/s, {address: "[::1]:5"}]',
+      'listen: [":0", unix:/s, {address: "[::1]:5"}, {address: ":7", pooling: session}]',
       'admin: off',
       'upstream: {url: redis+unix:///r%3F?db=4, holdTime: 1234, keepAlive: 0, reconnect: {minDelay: 1s, maxDelay: 1m}}',
       'limits: {bulkBytes: 1.5mb, idleTimeout: 36h}',

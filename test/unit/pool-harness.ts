@@ -7,7 +7,9 @@ import { command } from '../../src/resp/encode.js'
 import { ReadBuffer } from '../../src/resp/read-buffer.js'
 import type { UpstreamConnection } from '../../src/upstream/connection.js'
 import { Endpoint, type UpstreamSettings } from '../../src/upstream/endpoint.js'
-import type { Lane, Waiter } from '../../src/upstream/lane.js'
+import type { Lane } from '../../src/upstream/lane.js'
+import type { Use } from '../../src/upstream/lease-use.js'
+import type { Waiter, WaitQueue } from '../../src/upstream/wait-queue.js'
 import { sweep } from '../../src/upstream/maintenance.js'
 import type { Loss, Pending } from '../../src/upstream/pending.js'
 import { TurnClock } from '../../src/util/clock.js'
@@ -44,7 +46,7 @@ export const SETTINGS: UpstreamSettings = {
     maxLifetime: 0,
     jitter: 0,
     healthCheckInterval: 0,
-    leases: { max: 3, waitTimeout: 4000, maxWaiters: 10 },
+    leases: { max: 3, waitTimeout: 4000, maxWaiters: 10, reserve: 1, maxBlocking: 0 },
   },
 }
 
@@ -125,9 +127,9 @@ export class Pool {
     return wait
   }
 
-  lease(lane: Lane, time = this.endpoint.settings.pool.leases.waitTimeout): Wait {
+  lease(lane: Lane, time = this.endpoint.settings.pool.leases.waitTimeout, use: Use = 'brief'): Wait {
     const wait = new Wait(this, this.now + time)
-    const got = this.endpoint.lease(lane, wait)
+    const got = this.endpoint.lease(lane, wait, use)
     if (typeof got === 'string') wait.refused(got)
     else if (got !== null) wait.granted(got)
     return wait
@@ -157,7 +159,7 @@ export class Pool {
 
 /** Somebody who waits; wakes up as sessions do, in the resume phase of the loop turn and not at once. */
 export class Wait implements Waiter {
-  waiting = false
+  queue: WaitQueue | null = null
   /** Undefined while it waits. */
   settled: UpstreamConnection | ErrorCode | null | undefined
   readonly outcome: Promise<UpstreamConnection | ErrorCode | null>

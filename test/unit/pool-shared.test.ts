@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
+import { cancelWait } from '../../src/upstream/wait-queue.js'
 import { after, before, test } from 'node:test'
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Lane } from '../../src/upstream/lane.js'
 import { type RedisServer, startRedis } from '../helpers/redis.ts'
 import { until } from '../helpers/waiting.ts'
@@ -34,7 +34,7 @@ test('a minimum of none opens nothing once it is up', async (t) => {
   assert.equal(pool.shared, 1, 'one to find out that it is up')
   pool.sweep()
   pool.sweep(101)
-  await nextTurn()
+  await until(() => pool.endpoint.members.size === 0, 'Redis has closed it too')
   pool.sweep()
   assert.equal(pool.endpoint.members.size, 0)
 })
@@ -169,7 +169,7 @@ test('those who wait are woken in order, without those who have left', async (t)
     wait.outcome.then(() => woken.push(i))
     return wait
   })
-  pool.lane().waiting.cancel(waits[1])
+  cancelWait(waits[1])
   await waits[3].outcome
   assert.deepEqual(woken, [0, 2, 3])
   assert.equal(waits[1].settled, undefined)

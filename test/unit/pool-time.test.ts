@@ -29,7 +29,7 @@ test('a connection that is not used retires, down to the minimum', async (t) => 
 test('an idle lease retires, one that is held does not', async (t) => {
   const pool = new Pool(t, redis.port, { pool: { idleTimeout: 1000 } })
   const [held, idle] = [await pool.leased(pool.lane()), await pool.leased(pool.lane())]
-  pool.endpoint.giveBack(idle, true)
+  pool.endpoint.giveBack(idle, 'nothing')
   pool.sweep()
   pool.sweep(1001)
   assert.equal(held.state.current, 'ready')
@@ -73,7 +73,7 @@ test('a connection that has been silent is tested with PING, and no other', asyn
   await pool.run(pool.lane(), 'ECHO', 'x')
   const idle = await pool.leased(pool.lane())
   const held = await pool.leased(pool.lane())
-  pool.endpoint.giveBack(idle, true)
+  pool.endpoint.giveBack(idle, 'nothing')
   await outside.call('CONFIG', 'RESETSTAT')
   pool.sweep(1000)
   pool.sweep(1)
@@ -89,12 +89,12 @@ test('a connection that has been silent is tested with PING, and no other', asyn
 test('whoever takes a lease while idle ones are tested gets the answers to its own commands', async (t) => {
   const pool = new Pool(t, redis.port, { pool: { healthCheckInterval: 1000 } })
   const idle = await pool.leased(pool.lane())
-  pool.endpoint.giveBack(idle, true)
+  pool.endpoint.giveBack(idle, 'nothing')
   pool.sweep(1001)
   assert.ok(idle.inflight.length > 0, 'it is being tested')
   const lease = await pool.leased(pool.lane())
   assert.equal(await pool.send(lease, 'CLIENT', 'ID').answer, `:${pool.endpoint.clientIdOf(lease)}\r\n`)
-  pool.endpoint.giveBack(lease, true)
+  pool.endpoint.giveBack(lease, 'nothing')
   await until(() => idle.inflight.length === 0, 'tested')
   assert.equal(idle.state.current, 'ready')
 })

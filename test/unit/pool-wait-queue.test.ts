@@ -2,11 +2,11 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { ErrorCode } from '../../src/errors.js'
-import { WaitQueue, type Waiter } from '../../src/upstream/lane.js'
+import { cancelWait, WaitQueue, type Waiter } from '../../src/upstream/wait-queue.js'
 import { check } from './property.ts'
 
 class Recorded implements Waiter {
-  waiting = false
+  queue: WaitQueue | null = null
   refusals: ErrorCode[] = []
 
   constructor(readonly deadline: number) {}
@@ -36,9 +36,9 @@ test('first come, first served', () => {
 
 test('who has left is not counted and not served', () => {
   const { queue, waiters } = queueOf(10, 20, 30)
-  queue.cancel(waiters[0])
-  queue.cancel(waiters[0])
-  queue.cancel(waiters[1])
+  cancelWait(waiters[0])
+  cancelWait(waiters[0])
+  cancelWait(waiters[1])
   assert.equal(queue.length, 1)
   assert.equal(queue.oldest, 30)
   assert.equal(queue.shift(), waiters[2])
@@ -48,9 +48,9 @@ test('who has left is not counted and not served', () => {
 
 test('leaving a queue that one never was in, or was served by, changes nothing', () => {
   const { queue, waiters } = queueOf(10, 20)
-  queue.cancel(new Recorded(5))
+  cancelWait(new Recorded(5))
   assert.equal(queue.shift(), waiters[0])
-  queue.cancel(waiters[0])
+  cancelWait(waiters[0])
   assert.equal(queue.length, 1)
   assert.equal(queue.shift(), waiters[1])
 })
@@ -66,7 +66,7 @@ test('the one who has waited longest tells by the deadline; nobody is infinity',
 
 test('all are refused at once, but not those who have left', () => {
   const { queue, waiters } = queueOf(10, 20, 30)
-  queue.cancel(waiters[1])
+  cancelWait(waiters[1])
   queue.refuseAll('upstreamDown')
   assert.deepEqual(
     waiters.map((waiter) => waiter.refusals),
@@ -77,7 +77,7 @@ test('all are refused at once, but not those who have left', () => {
 
 test('those are refused whose time is over, to the millisecond', () => {
   const { queue, waiters } = queueOf(10, 20, 20, 30)
-  queue.cancel(waiters[2])
+  cancelWait(waiters[2])
   assert.equal(queue.refuseExpired(9, 'leaseTimeout'), 0)
   assert.equal(queue.refuseExpired(20, 'leaseTimeout'), 2)
   assert.deepEqual(
@@ -103,7 +103,7 @@ test('it counts right whatever happens in whatever order', (t) =>
           queue.push(waiter)
           expected.push(waiter)
         } else if (move < 7) assert.equal(queue.shift(), expected.shift())
-        else if (move < 9 && expected.length > 0) queue.cancel(expected.splice(i % expected.length, 1)[0])
+        else if (move < 9 && expected.length > 0) cancelWait(expected.splice(i % expected.length, 1)[0])
         else {
           const over = expected.filter((waiter) => waiter.deadline <= now)
           expected = expected.filter((waiter) => waiter.deadline > now)

@@ -1,0 +1,74 @@
+import type { ErrorCode } from '../errors.js'
+import { Ring } from '../util/ring.js'
+import type { UpstreamConnection } from './connection.js'
+
+/** Somebody who waits for a connection. Exactly one of the two calls comes, unless waiting was cancelled. */
+export interface Waiter {
+  /** When waiting ends, ms on the monotonic clock. */
+  readonly deadline: number
+  /** The queue that it is in: kept by that queue, null to begin with. */
+  queue: WaitQueue | null
+  /** A connection is there: for a shared one `null`, pick it; for a lease the connection itself. */
+  granted(lease: UpstreamConnection | null): void
+  refused(code: ErrorCode): void
+}
+
+/** Of no effect on one that does not wait, or no longer. */
+export function cancelWait(waiter: Waiter): void {
+  waiter.queue?.left(waiter)
+}
+
+/** The first-come queue of waiters. Cancelled ones leave when they come to the head. */
+export class WaitQueue {
+  readonly #ring = new Ring<Waiter>()
+  #live = 0
+
+  /** Waiters that still wait. */
+  get length(): number {
+    return this.#live
+  }
+
+  /** The deadline of the one who has waited longest; Infinity if nobody waits. */
+  get oldest(): number {
+    for (let head = this.#ring.peek(); head !== undefined; head = this.#ring.peek()) {
+      if (head.queue === this) return head.deadline
+      this.#ring.shift()
+    }
+    return Infinity
+  }
+
+  push(waiter: Waiter): void {
+    waiter.queue = this
+    this.#ring.push(waiter)
+    this.#live++
+  }
+
+  shift(): Waiter | undefined {
+    for (;;) {
+      const waiter = this.#ring.shift()
+      if (waiter === undefined) return undefined
+      if (waiter.queue !== this) continue
+      this.left(waiter)
+      return waiter
+    }
+  }
+
+  refuseAll(code: ErrorCode): void {
+    for (let waiter = this.shift(); waiter !== undefined; waiter = this.shift()) waiter.refused(code)
+  }
+
+  /** Refuses those whose time is over. Deadlines grow along the queue, so the head tells. */
+  refuseExpired(now: number, code: ErrorCode): number {
+    let refused = 0
+    while (this.oldest <= now) {
+      this.shift()!.refused(code)
+      refused++
+    }
+    return refused
+  }
+
+  left(waiter: Waiter): void {
+    waiter.queue = null
+    this.#live--
+  }
+}
