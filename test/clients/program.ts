@@ -3,8 +3,8 @@ import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /*
- * What the JavaScript client programs share: a list of named scenarios, run one after the other, each with clients and
- * keys of its own; one JSON line {name, ok, detail} per scenario; exit code 0 when all are ok.
+ * What the JavaScript programs share: a list of named scenarios, run one after the other; one JSON line
+ * {name, ok, detail} per scenario; exit code 0 when all are ok. `main` gives each scenario clients and keys of its own.
  *
  * Usage: PROGRAM HOST PORT [default|2|3] [LIBRARY]
  */
@@ -72,14 +72,20 @@ export class Inbox<T> {
   }
 }
 
-export async function main<Client>(
+export function main<Client>(
   scenarios: Scenarios<Client>,
   open: (options: Record<string, unknown>) => Promise<Client>,
   close: (client: Client) => void,
-): Promise<void> {
+): Promise<never> {
+  const entries = Object.entries(scenarios)
+  return play(Object.fromEntries(entries.map(([name, scenario]) => [name, () => withClients(scenario, open, close)])))
+}
+
+/** Plays scenarios, reports each, and ends the process. */
+export async function play(scenarios: Record<string, () => Promise<void>>, limitMs = SCENARIO_MS): Promise<never> {
   let failed = 0
   for (const [name, scenario] of Object.entries(scenarios)) {
-    const detail = await run(scenario, open, close)
+    const detail = await run(scenario, limitMs)
     if (detail !== '') failed++
     console.log(JSON.stringify({ name, ok: detail === '', detail }))
   }
@@ -88,11 +94,24 @@ export async function main<Client>(
 }
 
 /** What went wrong, or an empty string. */
-async function run<Client>(
+async function run(scenario: () => Promise<void>, limitMs: number): Promise<string> {
+  const limit = new AbortController()
+  const tooLong = sleep(limitMs, `no end after ${limitMs} ms`, { signal: limit.signal })
+  tooLong.catch(() => undefined)
+  try {
+    return await Promise.race([scenario().then(() => ''), tooLong])
+  } catch (error) {
+    return describe(error)
+  } finally {
+    limit.abort()
+  }
+}
+
+async function withClients<Client>(
   scenario: Scenarios<Client>[string],
   open: (options: Record<string, unknown>) => Promise<Client>,
   close: (client: Client) => void,
-): Promise<string> {
+): Promise<void> {
   const clients: Client[] = []
   const another = async (options: Record<string, unknown> = {}) => {
     const client = await open(options)
@@ -100,19 +119,9 @@ async function run<Client>(
     return client
   }
   const unique = `js-${randomBytes(6).toString('hex')}`
-  const play = async () => {
-    await scenario({ client: await another(), another, unique, key: (name) => `${unique}:${name}` })
-    return ''
-  }
-  const limit = new AbortController()
-  const tooLong = sleep(SCENARIO_MS, `no end after ${SCENARIO_MS} ms`, { signal: limit.signal })
-  tooLong.catch(() => undefined)
   try {
-    return await Promise.race([play(), tooLong])
-  } catch (error) {
-    return describe(error)
+    await scenario({ client: await another(), another, unique, key: (name) => `${unique}:${name}` })
   } finally {
-    limit.abort()
     clients.forEach(close)
   }
 }

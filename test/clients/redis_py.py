@@ -5,8 +5,6 @@ Usage: redis_py.py HOST PORT [default|2|3]
 Prints one JSON line {name, ok, detail} per scenario; exit code 0 when all are ok.
 """
 
-import json
-import signal
 import sys
 import threading
 import time
@@ -14,18 +12,7 @@ import uuid
 
 import redis
 
-HOST, PORT = sys.argv[1], int(sys.argv[2])
-PROTOCOL = sys.argv[3] if len(sys.argv) > 3 else "default"
-SCENARIOS = []
-SCENARIO_SECONDS = 10
-
-
-def scenario(name):
-    def register(function):
-        SCENARIOS.append((name, function))
-        return function
-
-    return register
+from program import HOST, PORT, PROTOCOL, equal, main, raises, scenario, true
 
 
 class Context:
@@ -36,6 +23,13 @@ class Context:
         self.clients = []
         self.r = self.client()
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_error):
+        for client in self.clients:
+            client.close()
+
     def client(self, **options):
         if PROTOCOL != "default":
             options["protocol"] = int(PROTOCOL)
@@ -45,29 +39,6 @@ class Context:
 
     def key(self, name):
         return f"{self.prefix}:{name}"
-
-    def close(self):
-        for client in self.clients:
-            client.close()
-
-
-def equal(actual, expected):
-    if actual != expected:
-        raise AssertionError(f"got {actual!r:.300}, expected {expected!r:.300}")
-
-
-def true(value, what):
-    if not value:
-        raise AssertionError(what)
-
-
-def raises(kind, text, function):
-    try:
-        value = function()
-    except kind as error:
-        true(text in str(error), f"{error!r} lacks {text!r}")
-        return
-    raise AssertionError(f"no {kind.__name__}, but {value!r}")
 
 
 @scenario("connect and ping")
@@ -582,35 +553,5 @@ def quit_and_close(c):
     equal(c.r.ping(), True)
 
 
-def on_alarm(_signal, _frame):
-    raise TimeoutError(f"no end after {SCENARIO_SECONDS} s")
-
-
-def run(function):
-    context = Context()
-    signal.alarm(SCENARIO_SECONDS)
-    try:
-        function(context)
-        return True, ""
-    except Exception as error:  # noqa: BLE001  every failure becomes a line of output
-        line = error.__traceback__
-        while line.tb_next and line.tb_next.tb_frame.f_code.co_filename == __file__:
-            line = line.tb_next
-        return False, f"{type(error).__name__}: {error} (line {line.tb_lineno})"
-    finally:
-        signal.alarm(0)
-        context.close()
-
-
-def main():
-    signal.signal(signal.SIGALRM, on_alarm)
-    failed = 0
-    for name, function in SCENARIOS:
-        ok, detail = run(function)
-        failed += not ok
-        print(json.dumps({"name": name, "ok": ok, "detail": detail}), flush=True)
-    return 1 if failed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(Context))

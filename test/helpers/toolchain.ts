@@ -16,6 +16,12 @@ export async function pythonWith(name: string, version: string): Promise<string>
   return once(directory, () => virtualEnvironment(directory, [`${name}==${version}`], works))
 }
 
+/** A Python interpreter that has exactly the packages of a requirements file, which names all with their versions. */
+export async function pythonWithAll(requirements: string): Promise<string> {
+  const directory = join(CACHE, 'python', `packages-${digestOf(requirements)}`)
+  return once(directory, () => virtualEnvironment(directory, ['--no-deps', '-r', requirements], ['-m', 'pip', 'check']))
+}
+
 /** Builds the Go program in a directory, with a Go that suits its go.mod. Gives the binary's path. */
 export async function goProgram(directory: string): Promise<string> {
   const binary = join(CACHE, 'go', `program-${digestOf(directory)}`)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
 import { after, before, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { failuresOf, namesOf, play, type Run } from '../helpers/programs.ts'
 import { startRedis, type RedisServer } from '../helpers/redis.ts'
 import { startRespool, type Respool } from '../helpers/respool.ts'
 import { goProgram, pythonWith } from '../helpers/toolchain.ts'
@@ -71,19 +71,6 @@ const PROGRAMS: Program[] = [
   { client: 'go-redis 9', protocols: ['default', '2'], prepare: go },
 ]
 
-interface Result {
-  name: string
-  ok: boolean
-  detail: string
-}
-
-interface Run {
-  exitCode: number | null
-  results: Result[]
-  /** What the program said besides its results. */
-  stderr: string
-}
-
 describe('unmodified clients', { concurrency: 2 }, () => {
   let redis: RedisServer
   let respool: Respool
@@ -109,14 +96,10 @@ describe('unmodified clients', { concurrency: 2 }, () => {
 
         before(async () => {
           const command = await program.prepare()
-          const direct = await play(command, redis.port, protocol, program.extra)
-          assert.deepEqual(
-            direct.results.filter(({ ok }) => !ok),
-            [],
-            'fails with Redis itself: the program is wrong',
-          )
+          const direct = await play(command, redis.port, protocol, ...(program.extra ?? []))
+          assert.deepEqual(failuresOf(direct), [], 'fails with Redis itself: the program is wrong')
           assert.deepEqual(namesOf(direct), SCENARIOS, `plays other scenarios than expected\n${direct.stderr}`)
-          proxied = await play(command, respool.port, protocol, program.extra)
+          proxied = await play(command, respool.port, protocol, ...(program.extra ?? []))
         })
 
         for (const name of SCENARIOS) {
@@ -132,26 +115,3 @@ describe('unmodified clients', { concurrency: 2 }, () => {
     }
   }
 })
-
-const namesOf = ({ results }: Run) => results.map(({ name }) => name)
-
-/** Plays a client program against a port on 127.0.0.1; one that does not end within two minutes is killed. */
-function play(command: string[], port: number, protocol: Protocol, extra: string[] = []): Promise<Run> {
-  const [executable = '', ...args] = command
-  const child = spawn(executable, [...args, '127.0.0.1', String(port), protocol, ...extra], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: 120_000,
-    killSignal: 'SIGKILL',
-  })
-  let stdout = ''
-  let stderr = ''
-  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text))
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text))
-  return new Promise((resolve, reject) => {
-    child.once('error', reject)
-    child.once('close', (exitCode) => {
-      const lines = stdout.split('\n').filter((line) => line.startsWith('{'))
-      resolve({ exitCode, results: lines.map((line) => JSON.parse(line) as Result), stderr })
-    })
-  })
-}
