@@ -1,0 +1,102 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { freePort } from './ports.ts'
+import { Child, removeDirectory, temporaryDirectory } from './processes.ts'
+import { RawClient } from './raw.ts'
+import { type RedisServer, startRedis } from './redis.ts'
+import { until } from './waiting.ts'
+
+export interface Sentinels {
+  readonly ports: readonly number[]
+  /** The servers that they watch: the first one began as primary. */
+  readonly servers: readonly RedisServer[]
+  /** `redis+sentinel://` URL with all sentinels. */
+  readonly url: string
+  /** The server that the sentinels call the primary now. */
+  primary(): Promise<RedisServer>
+  /** Has another server promoted, and waits until all sentinels say so. */
+  failover(): Promise<void>
+  stop(): Promise<void>
+}
+
+export interface SentinelOptions {
+  service?: string
+  sentinels?: number
+  replicas?: number
+  /** ms without an answer after which a primary counts as down. */
+  downAfter?: number
+}
+
+/** Starts a primary, replicas, and sentinels that watch them, on free ports, and waits until all know each other. */
+export async function startSentinels(options: SentinelOptions = {}): Promise<Sentinels> {
+  const { service = 'main', sentinels = 3, replicas = 1, downAfter = 1000 } = options
+  const first = await startRedis()
+  const others = await Promise.all(
+    Array.from({ length: replicas }, () =>
+      startRedis({ args: ['--replicaof', `127.0.0.1 ${first.port}`, '--repl-diskless-sync-delay', '0'] }),
+    ),
+  )
+  const servers = [first, ...others]
+  for (const { port } of others)
+    await until(async () => (await ask(port, 'INFO', 'replication')).includes('master_link_status:up'), 'it replicates')
+
+  const quorum = Math.floor(sentinels / 2) + 1
+  const dir = temporaryDirectory('respool-sentinels')
+  const ports = await Promise.all(Array.from({ length: sentinels }, freePort))
+  const children = ports.map((port) => {
+    // A sentinel keeps its state in its configuration file.
+    const file = join(dir, `${port}.conf`)
+    const lines = [
+      `port ${port}`,
+      'bind 127.0.0.1',
+      `dir ${dir}`,
+      `sentinel monitor ${service} 127.0.0.1 ${first.port} ${quorum}`,
+      `sentinel down-after-milliseconds ${service} ${downAfter}`,
+      `sentinel failover-timeout ${service} 5000`,
+    ]
+    writeFileSync(file, `${lines.join('\n')}\n`)
+    return new Child(process.env['REDIS_SERVER'] ?? 'redis-server', [file, '--sentinel'])
+  })
+  const know = async (port: number) => {
+    const state = await ask(port, 'SENTINEL', 'MASTER', service)
+    const figure = (name: string) => Number(new RegExp(`${name}\r\n\\$\\d+\r\n(\\d+)`).exec(state)?.[1])
+    return figure('num-slaves') === replicas && figure('num-other-sentinels') === sentinels - 1
+  }
+  for (const port of ports) await until(() => know(port), 'the sentinels know each other', 30_000)
+
+  const primaryPorts = () =>
+    Promise.all(
+      ports.map(async (port) =>
+        Number((await ask(port, 'SENTINEL', 'GET-MASTER-ADDR-BY-NAME', service)).split('\r\n')[4]),
+      ),
+    )
+  return {
+    ports,
+    servers,
+    url: `redis+sentinel://${ports.map((port) => `127.0.0.1:${port}`).join(',')}/${service}`,
+    async primary() {
+      const [port] = await primaryPorts()
+      return servers.find((server) => server.port === port)!
+    },
+    async failover() {
+      const [before] = await primaryPorts()
+      await until(async () => (await ask(ports[0], 'SENTINEL', 'FAILOVER', service)).startsWith('+OK'), 'it begins')
+      const agreed = async () => (await primaryPorts()).every((port, _, all) => port !== before && port === all[0])
+      await until(agreed, 'all sentinels name another primary', 30_000)
+    },
+    async stop() {
+      await Promise.all(children.map((child) => child.stop('SIGKILL')))
+      await Promise.all(servers.map((server) => server.stop()))
+      removeDirectory(dir)
+    },
+  }
+}
+
+async function ask(port: number, ...args: string[]): Promise<string> {
+  const client = await RawClient.connect(port)
+  try {
+    return String(await client.call(...args))
+  } finally {
+    client.close()
+  }
+}
