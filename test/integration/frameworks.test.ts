@@ -143,6 +143,22 @@ const FRAMEWORKS: Framework[] = [
     ],
   },
   {
+    name: 'FastStream',
+    prepare: python('with_faststream.py'),
+    // One waits in BLPOP, one in XREAD, two in XREADGROUP; three are subscribed, and whoever asks, for the answer.
+    leases: 8,
+    scenarios: [
+      'start',
+      'a channel',
+      'a pattern',
+      'a request and its answer',
+      'a list',
+      'a stream',
+      'a consumer group of two',
+      'close',
+    ],
+  },
+  {
     name: "redis-py's client-side caching",
     prepare: python('redis_py_caching.py'),
     // Tracking.
