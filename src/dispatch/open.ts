@@ -3,7 +3,8 @@ import type { PinReason } from '../metrics/recorder.js'
 import { Arguments } from '../resp/arguments.js'
 import { ERRORS } from '../errors.js'
 import { error, OK } from '../resp/encode.js'
-import { answer } from './local/local.js'
+import { askOnLease } from './asked.js'
+import { answer, isHarmless, movesSession } from './local/local.js'
 import { hasArity } from './local/syntax.js'
 import { reasonOf, relay } from './relay.js'
 import { readRun, sendRun } from './run.js'
@@ -15,7 +16,7 @@ export function dispatchOpen(session: Session, spec: CommandSpec, frame: Frame):
     case 'forward':
       return forward(session, spec, frame)
     case 'local':
-      return answerLocally(session, spec, frame)
+      return session.anchor.exists ? dispatchAnchored(session, spec, frame) : answerLocally(session, spec, frame)
     case 'refuse':
       return refuse(session, spec)
     case 'transaction':
@@ -51,6 +52,8 @@ export function answerLocally(session: Session, spec: CommandSpec, frame: Frame)
       return forward(session, spec, outcome.request === null ? frame : ownFrame(outcome.request, 0))
     case 'relay':
       return relay(session, spec, frame, outcome.reason)
+    case 'ask':
+      return askOnLease(session, spec, frame, outcome.reason, outcome.request, outcome.judge)
     case 'none':
       session.context.recorder.command(spec.id, 0, false)
       return true
@@ -59,6 +62,19 @@ export function answerLocally(session: Session, spec: CommandSpec, frame: Frame)
       session.downstream.finish()
       return true
   }
+}
+
+/**
+ * Redis knows the session by a connection. What would move that to another protocol or database goes there, and everything after it;
+ * for Redis each command counts, so that what asks for an echo goes to the lease of a session that tracks.
+ */
+function dispatchAnchored(session: Session, spec: CommandSpec, frame: Frame): boolean {
+  if (isHarmless(spec) && session.anchor.bonds !== 0 && hasArity(spec, frame.argc)) return forward(session, spec, frame)
+  // An invalidation that a command before has caused goes out ahead of what is answered here.
+  if (session.anchor.bonds !== 0 && session.inflight > 0) return session.hold('drained')
+  const moves = movesSession(session, spec, new Arguments(frame.buf, frame.start, frame.end))
+  const resets = spec.name === 'reset' && session.anchor.reserved !== null
+  return moves || resets ? relay(session, spec, frame, 'session') : answerLocally(session, spec, frame)
 }
 
 /** Names that a browser sends to a port that is not for it. Redis ends such a connection, and so do we. */

@@ -6,8 +6,8 @@ import type { Frame } from './send.js'
 import type { Session } from './session.js'
 
 /**
- * Ties a session to its lease for good. Subscriptions, MONITOR, CLIENT REPLY and tracking make replies come unasked, or not
- * come at all, so nothing can be paired any more and every byte is passed on as it is. The connection is not used again.
+ * Ties a session to its lease for good. What subscriptions and MONITOR say comes unasked, and what a
+ * command means may depend on it, so nothing can be paired any more and every byte is passed on as it is. The connection is not used again.
  */
 export function startRelay(session: Session, lease: UpstreamConnection): void {
   session.mode.to('relaying')

@@ -70,8 +70,12 @@ export function submitInTurn(
   frame: Frame,
   limit: number,
 ): void {
+  submit(session, lease, spec, frame, deadlineInTurn(session, lease, limit))
+}
+
+export function deadlineInTurn(session: Session, lease: UpstreamConnection, limit: number): number {
   const before = lease.inflight.at(lease.inflight.length - 1)?.deadline ?? 0
-  submit(session, lease, spec, frame, Math.max(session.context.clock.now, before) + limit)
+  return Math.max(session.context.clock.now, before) + limit
 }
 
 /** The limit of a blocking call is its own time and the usual limit on top; none for 0, nor for a time that Redis has to judge. */

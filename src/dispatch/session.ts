@@ -9,6 +9,7 @@ import type { Leftover, Use } from '../upstream/lease-use.js'
 import { cancelWait, type Waiter } from '../upstream/wait-queue.js'
 import { Ring } from '../util/ring.js'
 import { StateMachine } from '../util/state-machine.js'
+import { Anchor } from './anchor.js'
 import type { DispatchContext } from './context.js'
 import type { Downstream } from './downstream.js'
 import { Request, type RequestOwner } from './request.js'
@@ -93,6 +94,7 @@ export class Session implements RequestOwner {
   leasedAt = 0
   /** True while a large command is on its way, so that the lease is in the middle of it. */
   partial = false
+  readonly anchor = new Anchor()
   held: Hold | null = null
   /** Why waiting for a connection failed: the answer to the command that was held. */
   refusal: ErrorCode | null = null
@@ -221,7 +223,8 @@ export class Session implements RequestOwner {
   settle(): void {
     if (this.#inflight > 0) return
     if (this.lease === null) this.connection = null
-    else if (LEFT[this.mode.current] === undefined && this.pooling !== 'session') this.giveLeaseBack()
+    else if (LEFT[this.mode.current] === undefined && this.pooling !== 'session' && this.anchor.bonds === 0)
+      this.giveLeaseBack()
     else if (this.lease.state.current !== 'ready') this.dropLease()
     if (this.held === 'drained' || this.held === 'congested') this.unhold()
   }
@@ -262,7 +265,7 @@ export class Session implements RequestOwner {
     const { clock, limits, recorder } = this.context
     this.leaseReason = reason
     const waiter = this.#createWaiter(clock.now + limits.leaseWait)
-    const got = this.lane.endpoint.lease(this.lane, waiter, USE[reason])
+    const got = this.anchor.reserved ?? this.lane.endpoint.lease(this.lane, waiter, USE[reason])
     if (got === null || typeof got === 'string') return this.#waiting(spec, 'lease', got)
     this.#waiter = null
     recorder.poolWait(0)
@@ -282,6 +285,12 @@ export class Session implements RequestOwner {
     this.connection = null
     this.leaseReason = null
     lease.holder = null
+    if (this.anchor.hangsOn(lease) && !this.closed) {
+      if (left === 'nothing' && lease === this.anchor.reserved && lease.state.current === 'ready') return
+      // What it has to hear would be lost.
+      this.downstream.finish()
+    }
+    lease.pushes = null
     this.#leaseUnsure = false
     this.lane.endpoint.giveBack(lease, left)
   }
@@ -290,7 +299,7 @@ export class Session implements RequestOwner {
   get #leftover(): Leftover {
     const left = LEFT[this.mode.current] ?? 'nothing'
     if (left === 'unknown' || this.partial || this.lease?.streaming === true || this.#blocks()) return 'unknown'
-    return this.#inflight > 0 || this.#leaseUnsure ? 'anything' : left
+    return this.#inflight > 0 || this.#leaseUnsure || this.anchor.bonds !== 0 ? 'anything' : left
   }
 
   /** True if a command is in flight that Redis may answer late, or with data that must not be lost. */
@@ -303,16 +312,20 @@ export class Session implements RequestOwner {
   close(): void {
     if (this.closed) return
     this.#cancelWait()
-    const left = this.#leftover
+    const { reserved } = this.anchor
+    const left = this.lease !== null && this.lease === reserved ? 'unknown' : this.#leftover
     this.mode.to('closed')
     for (let i = 0; i < this.ring.length; i++) this.ring.at(i)!.lost = true
+    if (reserved !== null && reserved !== this.lease) this.lane.endpoint.giveBack(reserved, 'unknown')
     this.giveLeaseBack(left)
     this.context.registry.remove(this)
   }
 
   /** Back to how it was when it was new, as RESET says. Nothing may be in flight. */
   reset(): void {
-    this.giveLeaseBack()
+    const left = this.#leftover
+    this.anchor.reset()
+    this.giveLeaseBack(left)
     if (this.mode.current !== 'open') this.mode.to('open')
     this.changeLane(2, this.context.limits.database)
     this.user = 'default'

@@ -1,4 +1,5 @@
 import { type CommandSpec, isBlocking } from '../commands/spec.js'
+import { Arguments } from '../resp/arguments.js'
 import { OK, QUEUED } from '../resp/encode.js'
 import { isHarmless, movesSession } from './local/local.js'
 import { hasArity } from './local/syntax.js'
@@ -12,7 +13,9 @@ export function dispatchWatching(session: Session, spec: CommandSpec, frame: Fra
   if (spec.handling === 'refuse') return refuse(session, spec)
   if (spec.handling === 'relay') return relay(session, spec, frame, reasonOf(spec))
   if (spec.handling === 'local') {
-    return movesSession(spec) ? relay(session, spec, frame, 'session') : answerLocally(session, spec, frame)
+    return movesSession(session, spec, new Arguments(frame.buf, frame.start, frame.end))
+      ? relay(session, spec, frame, 'session')
+      : answerLocally(session, spec, frame)
   }
   if (spec.name === 'multi') session.nameLease()
   const done = submitOnLease(session, spec, frame)

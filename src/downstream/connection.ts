@@ -324,7 +324,10 @@ export class DownstreamConnection implements Downstream, TurnTask {
 
   /** True if what is owed may never come: an answer to a blocking call, or whatever a relayed session hears. */
   #owesForEver(): boolean {
-    return this.session.leaseReason === 'blocking' || this.session.mode.current === 'relaying'
+    const { session } = this
+    return (
+      session.leaseReason === 'blocking' || session.mode.current === 'relaying' || session.anchor.blocks(session.ring)
+    )
   }
 
   /** Called several times a second: ends the connection if it has been in the way, or of no use, for too long. */

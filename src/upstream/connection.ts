@@ -244,6 +244,7 @@ export class UpstreamConnection implements TurnTask {
     this.#output.clear()
     this.owner.closed(this, reason, detail)
     this.#relay?.lost()
+    this.pushes?.lost?.()
     // The newest commands may not have been written yet; the answer of the others is lost.
     let unsure = this.inflight.length - this.#batch
     for (let pending = this.inflight.shift(); pending !== undefined; pending = this.inflight.shift()) {

@@ -33,4 +33,6 @@ export interface PushReader {
    * subscription does: then it is its reply.
    */
   push(buf: Buffer, start: number, end: number): boolean
+  /** The connection has closed: nothing more will be said. */
+  lost?(): void
 }

@@ -35,7 +35,7 @@ export function describeClient(session: Session): string {
     ['events', 'r'],
     ['cmd', session.lastCommand === '' ? 'NULL' : session.lastCommand],
     ['user', session.user],
-    ['redir', -1],
+    ['redir', session.anchor.tracking === null ? -1 : session.anchor.tracking.redirect],
     ['resp', session.protocol],
     ['lib-name', session.libName],
     ['lib-ver', session.libVersion],
@@ -50,8 +50,17 @@ function flags(session: Session): string {
     mode.current === 'queueing' || mode.current === 'discarding' ? 'x' : '',
     leaseReason === 'subscribe' ? 'P' : '',
     leaseReason === 'monitor' ? 'O' : '',
+    ...trackingFlags(session),
     noEvict ? 'e' : '',
     noTouch ? 'T' : '',
   ].join('')
   return set === '' ? 'N' : set
+}
+
+function trackingFlags({ anchor, context }: Session): string[] {
+  const { tracking } = anchor
+  if (tracking === null) return []
+  const { broadcast, redirect } = tracking
+  const broken = redirect > 0 && context.registry.get(redirect) === undefined
+  return ['t', broken ? 'R' : '', broadcast ? 'B' : '']
 }

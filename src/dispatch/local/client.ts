@@ -1,10 +1,11 @@
 import type { CommandSpec } from '../../commands/spec.js'
 import type { Arguments } from '../../resp/arguments.js'
-import { array, bulk, command, integer, map, nullReply, OK, quoted, set, verbatim } from '../../resp/encode.js'
+import { bulk, command, integer, nullReply, OK, quoted, verbatim } from '../../resp/encode.js'
 import type { Session } from '../session.js'
 import { describeClient } from './client-line.js'
 import { clientKill, clientList } from './client-list.js'
-import { code, failure, FORWARD, NONE, type Outcome, relayed, reply } from './outcome.js'
+import { code, failure, FORWARD, NONE, type Outcome, reply } from './outcome.js'
+import { caching, getRedirect, tracking, trackingInfo } from './tracking.js'
 import { hasArity, isClientName, parseInteger, wrongArity } from './syntax.js'
 
 type ClientCommand = (session: Session, args: Arguments) => Outcome
@@ -20,7 +21,7 @@ const SUBCOMMANDS: ReadonlyMap<string, ClientCommand> = new Map<string, ClientCo
   ['kill', clientKill],
   ['no-evict', (session, args) => onOff(args, (on) => (session.noEvict = on))],
   ['no-touch', (session, args) => onOff(args, (on) => (session.noTouch = on))],
-  ['getredir', () => reply(integer(-1))],
+  ['getredir', getRedirect],
   ['trackinginfo', trackingInfo],
   ['tracking', tracking],
   ['caching', caching],
@@ -66,29 +67,6 @@ function onOff(args: Arguments, set: (on: boolean) => void): Outcome {
   if (word !== 'on' && word !== 'off') return code('syntax')
   set(word === 'on')
   return reply(OK)
-}
-
-function trackingInfo(session: Session): Outcome {
-  const { protocol } = session
-  return reply(
-    map(protocol, [
-      ['flags', set(protocol, [bulk('off')])],
-      ['redirect', integer(-1)],
-      ['prefixes', array([])],
-    ]),
-  )
-}
-
-/** Invalidations come unasked, so tracking needs a connection of its own; so does whatever form Redis has to judge. */
-function tracking(_session: Session, args: Arguments): Outcome {
-  return args.lower(2) === 'off' && args.count === 3 ? reply(OK) : relayed('tracking')
-}
-
-/** A session that tracks is relayed and never gets here. */
-function caching(): Outcome {
-  return failure(
-    'ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled',
-  )
 }
 
 function replyMode(session: Session, args: Arguments): Outcome {

@@ -40,9 +40,11 @@ export function isHarmless(spec: CommandSpec): boolean {
   return spec.name === 'ping' || spec.name === 'echo'
 }
 
-/** Local commands that move a session to another protocol, database or user. */
-export function movesSession(spec: CommandSpec): boolean {
-  return spec.name === 'select' || spec.name === 'hello' || spec.name === 'auth'
+/** True if a command takes its session to another database or protocol, or might. */
+export function movesSession(session: Session, spec: CommandSpec, args: Arguments): boolean {
+  if (args.count < 2) return false
+  if (spec.name === 'select') return args.text(1) !== String(session.database)
+  return spec.name === 'hello' && args.text(1) !== String(session.protocol)
 }
 
 function reset(session: Session): Outcome {

@@ -1,5 +1,6 @@
 import type { ErrorCode } from '../../errors.js'
 import type { PinReason } from '../../metrics/recorder.js'
+import type { Judge } from '../asked.js'
 
 /** What the proxy's own handling of a command comes to. */
 export type Outcome =
@@ -16,6 +17,8 @@ export type Outcome =
   | { readonly kind: 'forward'; readonly request: string | null }
   /** It needs a connection of its own. */
   | { readonly kind: 'relay'; readonly reason: PinReason }
+  /** Redis answers it on the session's lease, as it came or as a request frame made there, and `judge` sees the answer first. */
+  | { readonly kind: 'ask'; readonly reason: PinReason; readonly request: (() => string) | null; readonly judge: Judge }
   /** No reply at all. */
   | { readonly kind: 'none' }
   /** The last reply of this connection. */
@@ -26,6 +29,12 @@ export const failure = (text: string): Outcome => ({ kind: 'error', text })
 export const code = (errorCode: ErrorCode): Outcome => ({ kind: 'code', code: errorCode })
 export const relayed = (reason: PinReason): Outcome => ({ kind: 'relay', reason })
 export const DRAIN: Outcome = { kind: 'drain' }
+export const asked = (reason: PinReason, request: (() => string) | null, judge: Judge): Outcome => ({
+  kind: 'ask',
+  reason,
+  request,
+  judge,
+})
 export const NONE: Outcome = { kind: 'none' }
 export const HOLD: Outcome = { kind: 'hold' }
 export const FORWARD: Outcome = { kind: 'forward', request: null }

@@ -14,6 +14,7 @@ import { geo, hyperloglog, sortedSets } from './sorted-sets.ts'
 import { streams } from './streams.ts'
 import { bits, strings } from './strings.ts'
 import { transactions } from './transactions.ts'
+import { tracking } from './tracking.ts'
 import { unknown } from './unknown.ts'
 
 export const corpus: readonly Family[] = [
@@ -37,6 +38,7 @@ export const corpus: readonly Family[] = [
   protocol,
   sizes,
   pubsub,
+  tracking,
 ]
 
 /** The different command forms of the whole corpus. */
