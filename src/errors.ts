@@ -63,6 +63,7 @@ export const ERRORS = {
   // What cannot be carried.
   /** With the command's name in place of the sign. */
   refused: row("ERR respool does not carry '%': to let it through, list it under commands.allow"),
+  subscribedElsewhere: row('ERR respool does not carry this command for a connection that has subscriptions'),
   largeLocal: row('ERR respool does not take arguments of this size for this command'),
   stalled: row('ERR respool closed the connection: a started command was not finished in time', false, true),
 } as const satisfies Record<string, ErrorRow>

@@ -77,6 +77,7 @@ export class Proxy {
         blockTime: config.limits.blockTime,
         leaseWait: config.pool.leases.waitTimeout,
         outstanding: config.limits.outstanding,
+        subscriberBytes: config.limits.subscriberBytes,
         replyBytes: config.limits.outputBytes * REPLY_FACTOR,
         database: target.database,
       },

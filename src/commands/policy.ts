@@ -15,6 +15,8 @@ const cluster = 'sets a mode of the connection, which the session keeps and rout
 const waits = 'the connection answers nothing else until data comes or the time is over'
 const transaction = 'state of the connection that lasts over several commands'
 const pushes = 'messages come unasked, so the connection can have one owner only'
+const shared = "one connection carries all sessions' subscriptions, and each hears its own"
+const counts = 'tells how many are subscribed, and for Redis all sessions are one'
 const replication = 'turns the connection into a replication link'
 const publishes = 'has a flag of the subscription commands, but is a plain command with a plain reply'
 
@@ -77,16 +79,18 @@ export const policy: readonly PolicyRow[] = [
     reason: 'the server reads nothing from the connection whose function it runs',
   },
 
-  { name: 'subscribe', handling: 'relay', reason: pushes },
-  { name: 'psubscribe', handling: 'relay', reason: pushes },
-  { name: 'ssubscribe', handling: 'relay', reason: pushes },
-  { name: 'unsubscribe', handling: 'relay', reason: pushes },
-  { name: 'punsubscribe', handling: 'relay', reason: pushes },
-  { name: 'sunsubscribe', handling: 'relay', reason: pushes },
+  { name: 'subscribe', handling: 'subscribe', reason: shared },
+  { name: 'psubscribe', handling: 'subscribe', reason: shared },
+  { name: 'ssubscribe', handling: 'subscribe', reason: shared },
+  { name: 'unsubscribe', handling: 'subscribe', reason: shared },
+  { name: 'punsubscribe', handling: 'subscribe', reason: shared },
+  { name: 'sunsubscribe', handling: 'subscribe', reason: shared },
   { name: 'monitor', handling: 'relay', reason: pushes },
-  { name: 'publish', handling: 'forward', reason: publishes },
-  { name: 'spublish', handling: 'forward', reason: publishes },
+  { name: 'publish', handling: 'publish', reason: counts },
+  { name: 'spublish', handling: 'publish', reason: counts },
   { name: 'pubsub', handling: 'forward', reason: publishes },
+  { name: 'pubsub|numsub', handling: 'publish', reason: counts },
+  { name: 'pubsub|shardnumsub', handling: 'publish', reason: counts },
 
   { name: 'sync', handling: 'refuse', reason: replication },
   { name: 'psync', handling: 'refuse', reason: replication },

@@ -43,10 +43,13 @@ export const flagsByWireName: ReadonlyMap<string, number> = new Map([
  * - `block`: send it on a leased connection, because it keeps its connection waiting (or waits for another one's command)
  * - `blockIf`: `block` when `blockTime` is not -1, otherwise `forward`
  * - `transaction`: part of MULTI or WATCH
+ * - `subscribe`: goes to the connection that carries everybody's subscriptions
+ * - `publish`: `forward`, with a number of subscribers in the reply
  * - `relay`: the session keeps an upstream connection of its own, because replies come unasked
  * - `refuse`: answer with an error; no connection could be shared, or given back, afterwards
  */
-export type Handling = 'forward' | 'local' | 'block' | 'blockIf' | 'transaction' | 'relay' | 'refuse'
+export type Handling =
+  'forward' | 'local' | 'block' | 'blockIf' | 'transaction' | 'subscribe' | 'publish' | 'relay' | 'refuse'
 
 /** True if the server may answer it only when data comes. */
 export function isBlocking({ handling }: CommandSpec): boolean {

@@ -61,6 +61,7 @@ export interface Config {
     inlineBytes: number
     outstanding: number
     outputBytes: number
+    subscriberBytes: number
     bufferedBytes: number
     stallTimeout: number
     /** 0 = never */

@@ -106,6 +106,10 @@ const limits = section('What applications may use.', {
     maximum: MILLION,
   }),
   outputBytes: size('1mb', 'Unread replies per application connection before reading from it stops.'),
+  subscriberBytes: size(
+    '32mb',
+    'Unread replies and messages at which an application with subscriptions is disconnected.',
+  ),
   bufferedBytes: size('256mb', 'Buffered replies over all application connections.'),
   stallTimeout: duration(
     '30s',

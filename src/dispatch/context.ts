@@ -35,6 +35,8 @@ export interface DispatchLimits {
   outstanding: number
   /** Bytes that the replies to the commands in flight of one session should stay under. */
   replyBytes: number
+  /** Bytes of messages that may wait for the end of a reply. */
+  subscriberBytes: number
   /** The database that sessions start in. */
   database: number
 }

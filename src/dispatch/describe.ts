@@ -5,6 +5,7 @@ export function describeSession(session: Session): object {
   const { clock } = session.context
   const age = (since: number): number => Math.round(clock.now - since) / 1000
   const lease = session.lease === null ? null : { reason: session.leaseReason, ageSeconds: age(session.leasedAt) }
+  const { channel, pattern, shard } = session.subscriber?.names ?? {}
   return {
     id: session.id,
     address: session.downstream.remoteAddress,
@@ -18,6 +19,7 @@ export function describeSession(session: Session): object {
     ageSeconds: age(session.since),
     idleSeconds: age(session.lastActive),
     lastCommand: session.lastCommand,
+    subscriptions: { channels: channel?.size ?? 0, patterns: pattern?.size ?? 0, shardChannels: shard?.size ?? 0 },
     lease,
   }
 }

@@ -1,8 +1,10 @@
 import type { CommandSpec } from '../commands/spec.js'
 import { dispatchOpen } from './open.js'
 import { relayBytes } from './relay.js'
+import { dispatchSubscribed } from './subscribed.js'
 import { forward, type Frame } from './send.js'
-import type { Mode, Session } from './session.js'
+import type { Mode } from './mode.js'
+import type { Session } from './session.js'
 import { dispatchDiscarding, dispatchQueueing, dispatchSpoilt, dispatchWatching } from './transaction.js'
 
 /**
@@ -22,6 +24,7 @@ const BY_MODE: Record<Mode, Dispatch> = {
   queueing: dispatchQueueing,
   spoilt: dispatchSpoilt,
   discarding: dispatchDiscarding,
+  subscribed: dispatchSubscribed,
   relaying: (session, _spec, { buf, start, end }) => relayBytes(session, buf, start, end),
   closed: () => true,
 }

@@ -5,6 +5,8 @@ export interface Downstream {
   readonly localAddress: string
   /** Queues a range for the end of the loop turn; the bytes are copied before their buffer is used again. */
   write(buf: Buffer, start: number, end: number): void
+  /** Queues bytes that nobody changes any more, without copying them. */
+  writeShared(part: string | Buffer): void
   /** Queues text, one character a byte. */
   writeText(text: string): void
   /** Goes on with what was read and held; never at once, but at the end of the loop turn. */

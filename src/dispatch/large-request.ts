@@ -1,12 +1,19 @@
 import { type CommandSpec, isBlocking } from '../commands/spec.js'
 import type { PinReason } from '../metrics/recorder.js'
-import { QUEUED } from '../resp/encode.js'
+import { error, QUEUED } from '../resp/encode.js'
 import type { UpstreamConnection } from '../upstream/connection.js'
 import { isHarmless } from './local/local.js'
 import { refuse } from './open.js'
+import { recount } from './publish.js'
 import { reasonOf, startRelay } from './relay.js'
 import type { Request } from './request.js'
+import { ownFrame } from './send.js'
 import type { Session } from './session.js'
+import { INVALIDATE, subscribe } from './subscribe.js'
+import { notWhileSubscribed } from './subscribed.js'
+
+/** Longest subscription that is put together, bytes: some hundred thousand channels. */
+const LARGEST_SUBSCRIPTION = 8 * 1024 * 1024
 
 /**
  * A request too large to be kept, passed on while it comes.
@@ -15,16 +22,18 @@ import type { Session } from './session.js'
  *       └ begins on a lease           └ from here on Redis owes the answer
  *
  * It goes on a lease, because on a shared connection everybody would wait for its sender. Without a sink the rest is taken in
- * and dropped: the command was refused, or its connection was lost.
+ * and dropped: the command was refused, or its connection was lost. Subscriptions alone are put together, within a limit.
  */
 export class LargeRequest {
   #request: Request | null = null
   #begun = false
+  #gathered = ''
 
   private constructor(
     readonly session: Session,
     readonly spec: CommandSpec,
     readonly sink: UpstreamConnection | null,
+    readonly gathers = false,
   ) {}
 
   /** Null while the session waits for its lease: ask again when it is resumed. */
@@ -35,6 +44,13 @@ export class LargeRequest {
       session.answer(spec, QUEUED)
       return new LargeRequest(session, spec, null)
     }
+    if (spec.handling === 'subscribe' && mode !== 'queueing' && (mode !== 'watching' || session.protocol === 3)) {
+      return session.ring.length > 0 ? session.hold('drained') || null : new LargeRequest(session, spec, null, true)
+    }
+    if (mode === 'subscribed') {
+      session.answer(spec, error(notWhileSubscribed(spec.name)), true)
+      return new LargeRequest(session, spec, null)
+    }
     if (spec.handling === 'refuse') {
       refuse(session, spec)
       return new LargeRequest(session, spec, null)
@@ -43,8 +59,15 @@ export class LargeRequest {
       session.answerError(spec, 'largeLocal')
       return new LargeRequest(session, spec, null)
     }
+    const relays = spec.handling === 'relay' || spec.handling === 'subscribe'
+    if (relays && session.subscribed) {
+      if (session.inflight > 0) return session.hold('drained') || null
+      session.dropLease()
+      session.answerError(spec, 'subscribedElsewhere')
+      return new LargeRequest(session, spec, null)
+    }
     if (!session.takeLease(spec, leaseReason(spec))) return null
-    if (spec.handling === 'relay' && session.lease !== null) {
+    if (relays && session.lease !== null) {
       if (session.ring.length > 0) return session.hold('drained') || null
       startRelay(session, session.lease)
     }
@@ -53,12 +76,16 @@ export class LargeRequest {
 
   part(buf: Buffer, start: number, end: number): void {
     const { sink, session } = this
+    // One character more than the limit tells that it was passed.
+    if (this.gathers)
+      this.#gathered += buf.toString('latin1', start, end).slice(0, LARGEST_SUBSCRIPTION + 1 - this.#gathered.length)
     if (sink === null || this.#request?.lost === true || start === end) return
     if (this.#begun || session.mode.current === 'relaying') {
       sink.sendPart(buf, start, end)
     } else {
       // Redis owes no answer before it has the whole command: no limit until then.
       this.#request = session.open(this.spec, Infinity)
+      if (this.spec.handling === 'publish') recount(session, this.#request, buf, start, end)
       sink.send(this.#request, buf, start, end)
     }
     this.#begun = session.partial = true
@@ -69,13 +96,21 @@ export class LargeRequest {
     this.part(buf, start, end)
     const { session, spec } = this
     session.partial = false
+    if (this.gathers) return this.#subscribe()
     const { clock, limits } = session.context
     if (this.#request !== null && !isBlocking(spec)) this.#request.deadline = clock.now + limits.commandTimeout
     if (spec.name === 'watch' && session.mode.current === 'open' && session.lease !== null) session.mode.to('watching')
   }
+
+  #subscribe(): void {
+    const { session, spec } = this
+    const text = this.#gathered
+    if (text.length > LARGEST_SUBSCRIPTION || text.includes(INVALIDATE)) session.answerError(spec, 'largeLocal')
+    else subscribe(session, spec, ownFrame(text, 0))
+  }
 }
 
 function leaseReason(spec: CommandSpec): PinReason {
-  if (spec.handling === 'relay') return reasonOf(spec)
+  if (spec.handling === 'relay' || spec.handling === 'subscribe') return reasonOf(spec)
   return spec.name === 'watch' ? 'watch' : 'large'
 }

@@ -6,10 +6,12 @@ import { error, OK } from '../resp/encode.js'
 import { askOnLease } from './asked.js'
 import { answer, isHarmless, movesSession } from './local/local.js'
 import { hasArity } from './local/syntax.js'
+import { publish } from './publish.js'
 import { reasonOf, relay } from './relay.js'
 import { readRun, sendRun } from './run.js'
 import { blockTimeOf, forward, type Frame, holdFor, ownFrame, submitBlocking, submitInTurn } from './send.js'
 import type { Session } from './session.js'
+import { subscribe } from './subscribe.js'
 
 export function dispatchOpen(session: Session, spec: CommandSpec, frame: Frame): boolean {
   switch (spec.handling) {
@@ -19,6 +21,9 @@ export function dispatchOpen(session: Session, spec: CommandSpec, frame: Frame):
       return session.anchor.exists ? dispatchAnchored(session, spec, frame) : answerLocally(session, spec, frame)
     case 'refuse':
       return refuse(session, spec)
+    case 'publish':
+      return publish(session, spec, frame)
+    case 'subscribe':
     case 'transaction':
     case 'block':
     case 'blockIf':
@@ -27,6 +32,7 @@ export function dispatchOpen(session: Session, spec: CommandSpec, frame: Frame):
       if (!hasArity(spec, frame.argc)) return forward(session, spec, frame)
   }
   if (spec.handling === 'transaction') return dispatchTransaction(session, spec, frame)
+  if (spec.handling === 'subscribe') return subscribe(session, spec, frame)
   if (spec.handling === 'relay') return relay(session, spec, frame, reasonOf(spec))
   return dispatchBlocking(session, spec, frame)
 }
@@ -78,7 +84,7 @@ function dispatchAnchored(session: Session, spec: CommandSpec, frame: Frame): bo
 }
 
 /** Names that a browser sends to a port that is not for it. Redis ends such a connection, and so do we. */
-const HTTP_NAMES = ['post', 'host:']
+export const HTTP_NAMES = ['post', 'host:']
 
 export function refuse(session: Session, spec: CommandSpec): true {
   if (HTTP_NAMES.includes(spec.name)) {

@@ -34,6 +34,11 @@ export function reasonOf(spec: CommandSpec): PinReason {
 
 /** Gives the session its lease for good: from this command on every byte goes through. */
 export function relay(session: Session, spec: CommandSpec, frame: Frame, reason: PinReason): boolean {
+  if (session.subscribed) {
+    // Its messages come another way, between which and the bytes of the lease there is no order.
+    session.answerError(spec, 'subscribedElsewhere')
+    return true
+  }
   if (!session.takeLease(spec, reason)) return false
   const lease = session.lease
   if (lease === null) return true

@@ -6,6 +6,12 @@ import type { Loss, Pending } from '../upstream/pending.js'
 import type { Ring } from '../util/ring.js'
 import type { Downstream } from './downstream.js'
 
+/** Puts something right in a reply. */
+export interface Alteration {
+  /** The frame to pass on instead, or null for the one that came. */
+  alter(frame: Buffer): string | null
+}
+
 /** What a request needs of its session. */
 export interface RequestOwner {
   readonly closed: boolean
@@ -39,6 +45,9 @@ export class Request implements Pending {
   size = 0
   /** True once part of the reply is there. */
   begun = false
+  alteration: Alteration | null = null
+  /** The parts of a reply that is to be altered. */
+  #unaltered: Buffer[] = []
   /** Reply bytes that wait for the replies in front of them. */
   #held: (Buffer | string)[] | null = null
 
@@ -50,6 +59,7 @@ export class Request implements Pending {
   ) {}
 
   reply(buf: Buffer, start: number, end: number, last: boolean): void {
+    if (this.alteration !== null) return this.#alter(buf, start, end, last)
     const session = this.session
     if (!this.begun) {
       this.begun = true
@@ -61,6 +71,16 @@ export class Request implements Pending {
     else if (session.ring.peek() === this) session.downstream.write(buf, start, end)
     else (this.#held ??= []).push(Buffer.copyBytesFrom(buf, start, end - start))
     if (last) session.answered(this)
+  }
+
+  #alter(buf: Buffer, start: number, end: number, last: boolean): void {
+    this.#unaltered.push(Buffer.copyBytesFrom(buf, start, end - start))
+    if (!last) return
+    const frame = Buffer.concat(this.#unaltered)
+    const altered = this.alteration!.alter(frame)
+    this.alteration = null
+    const reply = altered === null ? frame : Buffer.from(altered, 'latin1')
+    this.reply(reply, 0, reply.length, true)
   }
 
   lose(loss: Loss): void {

@@ -1,4 +1,4 @@
-import { ruling, type CommandSpec } from '../commands/spec.js'
+import { type CommandSpec, type Handling, ruling } from '../commands/spec.js'
 import { Arguments } from '../resp/arguments.js'
 import { Scan } from '../resp/request-scanner.js'
 import type { UpstreamConnection } from '../upstream/connection.js'
@@ -42,10 +42,12 @@ export function readRun({ table, lookahead }: SessionContext, frame: Frame): Ste
   return null
 }
 
+const ALONE: readonly Handling[] = ['relay', 'subscribe', 'refuse']
+
 /** True unless it changes what the connection is to its next user, or ends the transaction in a way that may fail. */
 function onlyWaits(spec: CommandSpec): boolean {
   if (spec.handling === 'local') return isHarmless(spec)
-  return spec.handling !== 'relay' && spec.handling !== 'refuse' && spec.name !== 'discard'
+  return !ALONE.includes(spec.handling) && spec.name !== 'discard'
 }
 
 /** Sends MULTI, which is at hand, and what follows. Answers as dispatch does. */

@@ -5,57 +5,20 @@ import type { PinReason } from '../metrics/recorder.js'
 import type { Protocol } from '../resp/encode.js'
 import type { UpstreamConnection } from '../upstream/connection.js'
 import type { Lane } from '../upstream/lane.js'
-import type { Leftover, Use } from '../upstream/lease-use.js'
+import { type Leftover, USE } from '../upstream/lease-use.js'
 import { cancelWait, type Waiter } from '../upstream/wait-queue.js'
 import { Ring } from '../util/ring.js'
-import { StateMachine } from '../util/state-machine.js'
 import { Anchor } from './anchor.js'
 import type { DispatchContext } from './context.js'
 import type { Downstream } from './downstream.js'
+import { HeldPushes } from './held-pushes.js'
+import { createMode, type Hold, LEFT } from './mode.js'
 import { Request, type RequestOwner } from './request.js'
 import { standIn } from './stand-in.js'
+import type { Subscriber, SubscriberOwner } from './subscriber.js'
 import { Window } from './window.js'
 
 export type SessionContext = DispatchContext<Session>
-
-/**
- * - open: every command finds its own way
- * - watching: keys are watched on the lease
- * - queueing: between MULTI and EXEC, on the lease
- * - spoilt: watching, but the lease was lost, so that the next transaction must fail
- * - discarding: between MULTI and EXEC of a transaction that must fail
- * - relaying: the lease is this session's for good, every byte goes through
- * - closed
- */
-export type Mode = 'open' | 'watching' | 'queueing' | 'spoilt' | 'discarding' | 'relaying' | 'closed'
-
-const MOVES: Record<Mode, readonly Mode[]> = {
-  open: ['watching', 'queueing', 'discarding', 'relaying', 'closed'],
-  watching: ['open', 'queueing', 'spoilt', 'relaying', 'closed'],
-  queueing: ['open', 'discarding', 'relaying', 'closed'],
-  spoilt: ['open', 'discarding', 'relaying', 'closed'],
-  discarding: ['open', 'closed'],
-  relaying: ['open', 'closed'],
-  closed: [],
-}
-
-/** The modes in which Redis keeps something on the lease that belongs to the session, and what. */
-const LEFT: Partial<Record<Mode, Leftover>> = { watching: 'watch', queueing: 'transaction', relaying: 'unknown' }
-
-/** What leases are wanted for is decided by why. */
-const USE: Record<PinReason, Use> = {
-  watch: 'brief',
-  multi: 'brief',
-  large: 'brief',
-  blocking: 'blocking',
-  subscribe: 'lasting',
-  tracking: 'lasting',
-  monitor: 'lasting',
-  session: 'lasting',
-}
-
-/** Why a session takes no further commands for the moment. */
-export type Hold = 'connection' | 'lease' | 'drained' | 'congested' | 'outstanding' | 'learning'
 
 /**
  * What outlives a command on one application connection, and the order of its replies.
@@ -68,8 +31,8 @@ export type Hold = 'connection' | 'lease' | 'drained' | 'congested' | 'outstandi
  * flight, all others go to the same connection, so that a session reads its own writes; only with none in flight does it change
  * its connection, its lane or its lease. A command that cannot be taken now is held, with everything behind it.
  */
-export class Session implements RequestOwner {
-  readonly mode = new StateMachine<Mode>(MOVES, 'open')
+export class Session implements RequestOwner, SubscriberOwner {
+  readonly mode = createMode()
   readonly ring = new Ring<Request>(4)
   readonly window: Window
   readonly since: number
@@ -95,12 +58,15 @@ export class Session implements RequestOwner {
   /** True while a large command is on its way, so that the lease is in the middle of it. */
   partial = false
   readonly anchor = new Anchor()
+  /** From its first subscription on. */
+  subscriber: Subscriber | null = null
   held: Hold | null = null
   /** Why waiting for a connection failed: the answer to the command that was held. */
   refusal: ErrorCode | null = null
   #lane: Lane | null = null
   /** What has to wait until the reply that is passing is complete. */
-  #pushes: Buffer[] = []
+  readonly #pushes = new HeldPushes()
+  #modeBefore: 'open' | 'spoilt' = 'open'
   #leaseUnsure = false
   #inflight = 0
   #waiter: Waiter | null = null
@@ -128,7 +94,17 @@ export class Session implements RequestOwner {
 
   /** True if nothing is going on and nothing would be lost with it. */
   get isIdle(): boolean {
-    return this.mode.current === 'open' && this.ring.length === 0 && this.held === null
+    return this.mode.current === 'open' && !this.subscribed && this.isQuiet
+  }
+
+  /** True if no command is going on. */
+  get isQuiet(): boolean {
+    return this.ring.length === 0 && this.held === null
+  }
+
+  /** True if it hears messages. */
+  get subscribed(): boolean {
+    return this.subscriber !== null && this.subscriber.total > 0
   }
 
   get lane(): Lane {
@@ -194,8 +170,31 @@ export class Session implements RequestOwner {
 
   /** Passes on a frame that answers no command: between replies, never in the middle of one. */
   push(buf: Buffer, start: number, end: number): void {
-    if (this.ring.peek()?.begun === true) this.#pushes.push(Buffer.copyBytesFrom(buf, start, end - start))
+    if (this.ring.peek()?.begun === true) this.#keepPush(Buffer.copyBytesFrom(buf, start, end - start))
     else this.downstream.write(buf, start, end)
+  }
+
+  /** The same with bytes that may be kept as they are. */
+  deliver(part: string | Buffer): void {
+    if (this.ring.peek()?.begun === true) this.#keepPush(part)
+    else this.downstream.writeShared(part)
+  }
+
+  /** What it was subscribed to may not be heard any more; Redis too ends such a connection. */
+  evict(): void {
+    this.downstream.destroy('subscription refused')
+  }
+
+  /** Moves to the mode that its protocol and its subscriptions ask for. */
+  settleMode(): void {
+    const restricted = this.protocol === 2 && this.subscribed
+    const { current } = this.mode
+    if (restricted && (current === 'open' || current === 'spoilt')) {
+      this.#modeBefore = current
+      this.mode.to('subscribed')
+    } else if (!restricted && current === 'subscribed') {
+      this.mode.to(this.#modeBefore)
+    }
   }
 
   /** Takes a finished request, and those behind it that are finished too, out of the ring. */
@@ -209,13 +208,13 @@ export class Session implements RequestOwner {
     ring.shift()
     if (request.endsPipeline) recorder.pipelineDuration(clock.now - request.since)
     for (let head = ring.peek(); head !== undefined; head = ring.peek()) {
-      if (this.#pushes.length > 0) this.#releasePushes()
+      if (this.#pushes.bytes > 0) this.#pushes.release(this.downstream)
       head.release()
       if (!head.done) break
       ring.shift()
       if (head.endsPipeline) recorder.pipelineDuration(clock.now - head.since)
     }
-    if (this.#pushes.length > 0 && ring.length === 0) this.#releasePushes()
+    if (this.#pushes.bytes > 0 && ring.length === 0) this.#pushes.release(this.downstream)
     if (this.held === 'outstanding' && ring.length <= this.window.size / 2) this.unhold()
   }
 
@@ -315,6 +314,7 @@ export class Session implements RequestOwner {
     const { reserved } = this.anchor
     const left = this.lease !== null && this.lease === reserved ? 'unknown' : this.#leftover
     this.mode.to('closed')
+    this.subscriber?.leave()
     for (let i = 0; i < this.ring.length; i++) this.ring.at(i)!.lost = true
     if (reserved !== null && reserved !== this.lease) this.lane.endpoint.giveBack(reserved, 'unknown')
     this.giveLeaseBack(left)
@@ -339,8 +339,9 @@ export class Session implements RequestOwner {
     this.downstream.destroy('reply lost midway')
   }
 
-  #releasePushes(): void {
-    for (const frame of this.#pushes.splice(0)) this.downstream.write(frame, 0, frame.length)
+  #keepPush(part: string | Buffer): void {
+    this.#pushes.add(part)
+    if (this.#pushes.bytes > this.context.limits.subscriberBytes) this.downstream.destroy('slow')
   }
 
   #refuse(spec: CommandSpec): true {

@@ -4,14 +4,19 @@ import { OK, QUEUED } from '../resp/encode.js'
 import { isHarmless, movesSession } from './local/local.js'
 import { hasArity } from './local/syntax.js'
 import { answerLocally, dispatchOpen, dispatchTransaction, refuse } from './open.js'
+import { recountLast } from './publish.js'
 import { reasonOf, relay } from './relay.js'
 import { blockTimeOf, type Frame, holdFor, submitBlocking, submitInTurn } from './send.js'
 import type { Session } from './session.js'
+import { subscribe } from './subscribe.js'
 
 export function dispatchWatching(session: Session, spec: CommandSpec, frame: Frame): boolean {
   if (leaseIsLost(session)) return dispatchSpoilt(session, spec, frame)
   if (spec.handling === 'refuse') return refuse(session, spec)
-  if (spec.handling === 'relay') return relay(session, spec, frame, reasonOf(spec))
+  // In RESP2 nothing but subscriptions would be possible from then on, and Redis goes on watching.
+  const shared = spec.handling === 'subscribe' && session.protocol === 3 && hasArity(spec, frame.argc)
+  if (shared) return subscribe(session, spec, frame)
+  if (spec.handling === 'relay' || spec.handling === 'subscribe') return relay(session, spec, frame, reasonOf(spec))
   if (spec.handling === 'local') {
     return movesSession(session, spec, new Arguments(frame.buf, frame.start, frame.end))
       ? relay(session, spec, frame, 'session')
@@ -20,6 +25,7 @@ export function dispatchWatching(session: Session, spec: CommandSpec, frame: Fra
   if (spec.name === 'multi') session.nameLease()
   const done = submitOnLease(session, spec, frame)
   if (!done || !hasArity(spec, frame.argc)) return done
+  if (spec.handling === 'publish') recountLast(session, spec, frame)
   if (spec.name === 'unwatch') session.mode.to('open')
   else if (spec.name === 'multi') session.mode.to('queueing')
   return true
@@ -29,15 +35,15 @@ export function dispatchQueueing(session: Session, spec: CommandSpec, frame: Fra
   if (leaseIsLost(session)) return dispatchDiscarding(session, spec, frame)
   const leaves = (spec.name === 'quit' || spec.name === 'reset') && hasArity(spec, frame.argc)
   if (leaves) return answerLocally(session, spec, frame)
-  if (spec.handling === 'refuse') {
+  const alone =
+    spec.handling === 'relay' || spec.handling === 'subscribe' || (spec.handling === 'local' && !isHarmless(spec))
+  if (spec.handling === 'refuse' || (alone && session.subscribed)) {
     // As after any error while queueing, EXEC must fail: that takes the transaction off Redis.
     if (session.inflight > 0) return session.hold('drained')
     session.dropLease()
-    return refuse(session, spec)
+    return alone ? relay(session, spec, frame, 'session') : refuse(session, spec)
   }
-  if (spec.handling === 'relay' || (spec.handling === 'local' && !isHarmless(spec))) {
-    return relay(session, spec, frame, 'session')
-  }
+  if (alone) return relay(session, spec, frame, 'session')
   const done = submitOnLease(session, spec, frame)
   // Whatever Redis answers to them they end the transaction, and EXEC does even with arguments that it does not take.
   const ends = spec.name === 'exec' || (spec.name === 'discard' && hasArity(spec, frame.argc))

@@ -102,6 +102,12 @@ export class DownstreamConnection implements Downstream, TurnTask {
     if (!this.queued) this.context.turns.add('downstream', this)
   }
 
+  writeShared(part: string | Buffer): void {
+    if (typeof part === 'string') this.#output.text(part)
+    else this.#output.shared(part)
+    if (!this.queued) this.context.turns.add('downstream', this)
+  }
+
   writeText(text: string): void {
     this.#output.text(text)
     if (!this.queued) this.context.turns.add('downstream', this)
@@ -119,6 +125,7 @@ export class DownstreamConnection implements Downstream, TurnTask {
   destroy(reason: string): void {
     if (this.session.closed) return
     this.context.dispatch.log.event('debug', 'connection_closed', { id: this.session.id, reason })
+    if (reason === 'slow') this.context.dispatch.recorder.slowSubscribers++
     this.session.close()
     this.#unread.close()
     this.#output.clear()
@@ -132,7 +139,10 @@ export class DownstreamConnection implements Downstream, TurnTask {
     this.context.dispatch.recorder.bytesOut += this.#output.bytes
     this.#output.writeTo(this.#socket)
     this.#accountUnread()
-    if (this.#finishing && this.session.ring.length === 0) this.#socket.end(() => this.destroy('finished'))
+    if (this.#unread.tooMuch) return this.destroy('slow')
+    if (!this.#finishing || this.session.ring.length > 0) return
+    this.session.subscriber?.leave()
+    this.#socket.end(() => this.destroy('finished'))
   }
 
   // Reading
@@ -318,8 +328,9 @@ export class DownstreamConnection implements Downstream, TurnTask {
 
   /** Ends the connection if nothing is owed on it, or nothing that could be waited for. */
   finishWhenIdle(): void {
+    const mayLeave = this.session.isIdle || (this.session.subscribed && this.session.isQuiet)
     if (this.#owesForEver()) this.destroy('shutdown')
-    else if (this.session.isIdle && !this.#unread.choked && !this.#resumption.queued) this.finish()
+    else if (mayLeave && !this.#unread.choked && !this.#resumption.queued) this.finish()
   }
 
   /** True if what is owed may never come: an answer to a blocking call, or whatever a relayed session hears. */
@@ -335,7 +346,7 @@ export class DownstreamConnection implements Downstream, TurnTask {
     const { stallTimeout, idleTimeout } = this.context.limits
     this.#accountUnread()
     if (this.#unread.sweep(now, unsentBytes(this.#socket), this.#carry.length > 0)) this.resume()
-    if (this.#unread.isStuck(now)) return this.destroy('does not read')
+    if (this.#unread.isStuck(now)) return this.destroy(this.session.subscribed ? 'slow' : 'does not read')
     const silent = now - this.session.lastActive
     if (silent > stallTimeout && this.#isUnfinished()) this.#giveUp()
     else if (idleTimeout > 0 && silent > idleTimeout && this.session.isIdle) this.destroy('idle')

@@ -3,7 +3,9 @@ import type { Session } from '../dispatch/session.js'
 export interface UnreadLimits {
   /** Unread reply bytes of one connection at which no more of its commands are taken. */
   outputBytes: number
-  /** The same for all connections together. */
+  /** Unread bytes at which a session with subscriptions is disconnected. */
+  subscriberBytes: number
+  /** The same as `outputBytes` for all connections together. */
   bufferedBytes: number
   /** How long replies may go unread altogether, ms. */
   stallTimeout: number
@@ -50,6 +52,8 @@ export class Unread {
   update(bytes: number): boolean {
     this.total.bytes += bytes - this.bytes
     this.bytes = bytes
+    // Whoever hears messages is not held back, which would not lessen them, and is disconnected in the end.
+    if (this.session.subscribed) return this.choked
     const limit = this.#limit
     if (bytes > limit) this.choked = true
     if (bytes > limit * HARD_FACTOR) this.#stall()
@@ -79,6 +83,13 @@ export class Unread {
     while (this.#allowance < this.bytes) this.#allowance *= 2
     this.#allowance *= 2
     return this.#release()
+  }
+
+  /** True for a session that leaves too many messages unread: more than others get, once there are too many of all. */
+  get tooMuch(): boolean {
+    const { subscriberBytes, outputBytes, bufferedBytes } = this.limits
+    const limit = this.total.bytes > bufferedBytes ? Math.min(outputBytes, subscriberBytes) : subscriberBytes
+    return this.session.subscribed && this.bytes > limit
   }
 
   /** True if it has been in the way for too long. */

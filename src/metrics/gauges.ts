@@ -22,6 +22,8 @@ export interface EndpointStats {
   /** Requests waiting for a connection now. */
   waiters: number
   opened: number
+  /** What applications are subscribed to, by kind. */
+  subscriptions: Record<string, number>
   /** By reason of the closing; reasons come from a fixed set. */
   closed: Record<string, number>
 }

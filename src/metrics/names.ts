@@ -132,6 +132,20 @@ export const METRICS: MetricRow[] = [
   perEndpoint('counter', 'respool_pool_stale_total', 'Connections discarded as unfit for use.', (e) => e.stale),
   perEndpoint('counter', 'respool_upstream_opened_total', 'Upstream connections opened.', (e) => e.opened),
   {
+    name: 'respool_pubsub_subscriptions',
+    type: 'gauge',
+    help: 'Channels, patterns and shard channels that applications are subscribed to, counted for each of them.',
+    labels: ['endpoint', 'kind'],
+    collect: ({ snapshot }) => snapshot().endpoints.flatMap((e) => nested(e, e.subscriptions)),
+  },
+  count('respool_pubsub_messages_total', 'Messages passed on to subscribers.', (r) => r.messagesDelivered),
+  count(
+    'respool_pubsub_gaps_total',
+    'Times that subscribers missed messages, as the connection was lost.',
+    (r) => r.subscriptionGaps,
+  ),
+  count('respool_pubsub_slow_total', 'Subscribers disconnected because they did not read.', (r) => r.slowSubscribers),
+  {
     name: 'respool_upstream_closed_total',
     type: 'counter',
     help: 'Upstream connections closed, by reason.',

@@ -42,6 +42,10 @@ export class Recorder {
   /** Bytes read from and written to upstreams. */
   upstreamBytesIn = 0
   upstreamBytesOut = 0
+  /** Messages passed on, counted for each subscriber; losses of what carried subscriptions; subscribers that did not read. */
+  messagesDelivered = 0
+  subscriptionGaps = 0
+  slowSubscribers = 0
   connectionsAccepted = 0
   connectionsRefused = 0
 

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net'
 import type { Gather, Sink } from './gather.js'
 
 /** Runs up to this size are gathered as text: Node writes a short latin1 string without allocating for it. */
-const TEXT_LIMIT = 8 * 1024
+export const TEXT_LIMIT = 8 * 1024
 
 /** Bytes on their way to one socket, in order, until the end of the loop turn. */
 export class Output implements Sink {
@@ -26,6 +26,13 @@ export class Output implements Sink {
     if (this.gather.target === this) this.gather.close()
     this.bytes += text.length
     this.#text += text
+  }
+
+  /** Adds bytes that nobody changes any more, without copying them. */
+  shared(part: Buffer): void {
+    if (this.gather.target === this) this.gather.close()
+    this.bytes += part.length
+    this.#push(part)
   }
 
   /** Hands everything to the socket. */

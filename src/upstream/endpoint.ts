@@ -12,6 +12,7 @@ import { Reachability } from './reachability.js'
 import { Lane, type LaneOwner, longestWaitFirst } from './lane.js'
 import type { Leftover, Use } from './lease-use.js'
 import { type LeaseOwner, Leases } from './leases.js'
+import { Subscriptions, type SubscriptionsOwner } from './subscriptions.js'
 import type { Waiter } from './wait-queue.js'
 
 /** The part of the configuration that concerns upstream connections. */
@@ -29,9 +30,9 @@ interface Membership {
 
 /**
  * All connections to one Redis process, in lanes, under two hard limits: `pool.max` shared connections and
- * `pool.leases.max` pinned ones.
+ * `pool.leases.max` pinned ones. One more carries subscriptions.
  */
-export class Endpoint implements ConnectionOwner, LaneOwner, LeaseOwner {
+export class Endpoint implements ConnectionOwner, LaneOwner, LeaseOwner, SubscriptionsOwner {
   readonly name: string
   /** As go-redis counts: hits and misses of picking, waits that timed out, worn out connections. */
   readonly counts = { hits: 0, misses: 0, timeouts: 0, stale: 0, opened: 0 }
@@ -40,6 +41,7 @@ export class Endpoint implements ConnectionOwner, LaneOwner, LeaseOwner {
   readonly members = new Map<UpstreamConnection, Membership>()
   readonly lanes = new Map<string, Lane>()
   readonly closings: Record<string, number> = {}
+  readonly subscriptions = new Subscriptions(this)
   /** Called each time it comes up. */
   onUp: () => void = () => {}
   #sharedCount = 0
@@ -166,6 +168,8 @@ export class Endpoint implements ConnectionOwner, LaneOwner, LeaseOwner {
       waiters += lane.waiting.length + lane.leaseWaiting.length
     }
     connections.pinned = this.members.size - connections.idle - connections.shared - connections.connecting
+    const { link, topics } = this.subscriptions
+    if (link.connection !== null) connections[link.established ? 'shared' : 'connecting']++
     const up = this.downSince === null
     return {
       endpoint: this.name,
@@ -175,6 +179,7 @@ export class Endpoint implements ConnectionOwner, LaneOwner, LeaseOwner {
       connections,
       waiters,
       ...this.counts,
+      subscriptions: topics.listening,
       closed: this.closings,
     }
   }
@@ -183,6 +188,7 @@ export class Endpoint implements ConnectionOwner, LaneOwner, LeaseOwner {
     this.#stopped = true
     this.#reachability.stop()
     for (const connection of [...this.members.keys()]) connection.close('shutdown', '')
+    this.subscriptions.link.connection?.close('shutdown', '')
   }
 
   // ConnectionOwner
@@ -220,7 +226,6 @@ export class Endpoint implements ConnectionOwner, LaneOwner, LeaseOwner {
     const member = this.members.get(connection)!
     const { lane, pinned } = member
     member.ready = true
-    this.counts.opened++
     if (pinned) {
       lane.openingLeases--
       this.#leases.grant(lane, connection)
@@ -243,8 +248,6 @@ export class Endpoint implements ConnectionOwner, LaneOwner, LeaseOwner {
   closed(connection: UpstreamConnection, reason: CloseReason, detail: string): void {
     const { lane, pinned, ready } = this.members.get(connection)!
     this.members.delete(connection)
-    this.closings[reason] = (this.closings[reason] ?? 0) + 1
-    if (WORN_OUT.includes(reason)) this.counts.stale++
     if (pinned) {
       this.#leases.closed(connection)
       if (ready) remove(lane.idleLeases, connection)
@@ -254,6 +257,12 @@ export class Endpoint implements ConnectionOwner, LaneOwner, LeaseOwner {
       if (ready) remove(lane.shared, connection)
       else lane.opening--
     }
+    this.ended(reason, detail, ready)
+  }
+
+  ended(reason: CloseReason, detail: string, ready: boolean): void {
+    this.closings[reason] = (this.closings[reason] ?? 0) + 1
+    if (WORN_OUT.includes(reason)) this.counts.stale++
     if (this.#stopped) return
     this.log.event(reason === 'fault' ? 'error' : 'info', 'upstream_closed', { endpoint: this.name, reason, detail })
     if (!ready && UNREACHABLE.includes(reason)) this.#dialFailed(detail)
@@ -267,14 +276,19 @@ export class Endpoint implements ConnectionOwner, LaneOwner, LeaseOwner {
     member.lane.failure = null
     if (maxLifetime > 0)
       connection.retireAt = connection.openedAt + maxLifetime * (1 + jitter * (2 * Math.random() - 1))
-    this.info = outcome.info
-    if (this.#reachability.reached()) {
-      this.log.event('info', 'upstream_up', { endpoint: this.name, version: outcome.info.version })
-      this.onUp()
-    }
+    this.shaken(outcome)
     connection.markReady()
     // Later, when those it was opened for have sent their commands: until then it looks idle, and would have to make room.
     setImmediate(() => this.#openWanted())
+  }
+
+  shaken({ info }: HandshakeOutcome): void {
+    this.counts.opened++
+    this.info = info
+    if (this.#reachability.reached()) {
+      this.log.event('info', 'upstream_up', { endpoint: this.name, version: info.version })
+      this.onUp()
+    }
   }
 
   #rejected(connection: UpstreamConnection, failure: HandshakeFailure): void {
@@ -287,15 +301,22 @@ export class Endpoint implements ConnectionOwner, LaneOwner, LeaseOwner {
       connection.close('discarded', failure.text)
       return
     }
-    this.#reachability.blame(failure.code)
+    this.unshaken(failure)
     connection.close('handshake', failure.text)
+  }
+
+  unshaken(failure: HandshakeFailure): void {
+    this.#reachability.blame(failure.code)
   }
 
   /** True unless an attempt to connect would be one too many. */
   mayDial(): boolean {
     if (this.#stopped || this.#reachability.waits) return false
     // While it is down one attempt at a time tells enough.
-    return this.downSince === null || ![...this.lanes.values()].some((lane) => lane.opening + lane.openingLeases > 0)
+    const { connection, established } = this.subscriptions.link
+    if (this.downSince === null) return true
+    const linking = connection !== null && !established
+    return !linking && ![...this.lanes.values()].some((lane) => lane.opening + lane.openingLeases > 0)
   }
 
   /** Makes a connection for the lane; its place has been counted. */
@@ -309,7 +330,7 @@ export class Endpoint implements ConnectionOwner, LaneOwner, LeaseOwner {
   }
 
   #dialFailed(detail: string): void {
-    const inUse = [...this.members.values()].some((member) => member.ready)
+    const inUse = this.subscriptions.link.established || [...this.members.values()].some((member) => member.ready)
     const delay = this.#reachability.failed(inUse, () => this.#openWanted())
     if (delay === null) return
     this.log.event('warn', 'upstream_down', { endpoint: this.name, error: detail, retryInMs: Math.round(delay) })
@@ -319,6 +340,7 @@ export class Endpoint implements ConnectionOwner, LaneOwner, LeaseOwner {
   #openWanted(): void {
     for (const lane of longestWaitFirst(this.lanes.values(), (one) => one.waiting.oldest)) this.openShared(lane)
     this.#leases.openWanted()
+    this.subscriptions.openWanted()
     this.ensureMinimum()
   }
 

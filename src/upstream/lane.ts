@@ -2,11 +2,13 @@ import type { ErrorCode } from '../errors.js'
 import type { Protocol } from '../resp/encode.js'
 import type { UpstreamConnection } from './connection.js'
 import { LeaseQueue, type Leftover, type Use } from './lease-use.js'
+import type { Subscriptions } from './subscriptions.js'
 import { type Waiter, WaitQueue } from './wait-queue.js'
 
 /** What a lane, and whoever has one, needs of the pool that it belongs to. */
 export interface LaneOwner {
   readonly counts: { hits: number; misses: number }
+  readonly subscriptions: Subscriptions
   /** Opens a shared connection for the lane if one may be opened; true if so. */
   openShared(lane: Lane): boolean
   /** Queues for a shared connection of the lane; answers the error if that is no use. */

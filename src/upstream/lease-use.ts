@@ -1,3 +1,4 @@
+import type { PinReason } from '../metrics/recorder.js'
 import type { ErrorCode } from '../errors.js'
 import { command } from '../resp/encode.js'
 import { type Waiter, WaitQueue } from './wait-queue.js'
@@ -8,6 +9,18 @@ import { type Waiter, WaitQueue } from './wait-queue.js'
  */
 export const USES = ['brief', 'lasting', 'blocking'] as const
 export type Use = (typeof USES)[number]
+
+/** What leases are wanted for is decided by why. */
+export const USE: Record<PinReason, Use> = {
+  watch: 'brief',
+  multi: 'brief',
+  large: 'brief',
+  blocking: 'blocking',
+  subscribe: 'lasting',
+  tracking: 'lasting',
+  monitor: 'lasting',
+  session: 'lasting',
+}
 
 /** What a session leaves on a lease that it gives back. */
 export type Leftover = 'nothing' | 'watch' | 'transaction' | 'anything' | 'unknown'

@@ -18,6 +18,7 @@ const carriedBefore = new WeakMap<UpstreamConnection, number>()
  */
 export function sweep(endpoint: Endpoint, now: number): void {
   for (const connection of [...endpoint.members.keys()]) sweepConnection(endpoint, connection, now)
+  endpoint.subscriptions.sweep(now)
   const outage = endpoint.outage
   for (const lane of endpoint.lanes.values()) {
     sweepWaiters(endpoint, lane, now)

@@ -31,13 +31,17 @@ describe('policy', () => {
     assert.equal(tops('transaction'), 'discard exec multi unwatch watch')
     assert.equal(tops('block'), 'blmove blmpop blpop brpop brpoplpush bzmpop bzpopmax bzpopmin wait waitaof')
     assert.equal(tops('blockIf'), 'xread xreadgroup')
-    assert.equal(tops('relay'), 'monitor psubscribe punsubscribe ssubscribe subscribe sunsubscribe unsubscribe')
+    assert.equal(tops('subscribe'), 'psubscribe punsubscribe ssubscribe subscribe sunsubscribe unsubscribe')
+    assert.equal(tops('publish'), 'publish spublish')
+    assert.equal(tops('relay'), 'monitor')
     assert.equal(tops('refuse'), 'debug host: post psync replconf shutdown sync')
   })
 
   it('holds for subcommands, unless they have a row of their own', () => {
     for (const spec of table.get('client')!.subcommands!.values()) assert.equal(spec.handling, 'local', spec.name)
-    for (const spec of table.get('pubsub')!.subcommands!.values()) assert.equal(spec.handling, 'forward', spec.name)
+    for (const spec of table.get('pubsub')!.subcommands!.values()) {
+      assert.equal(spec.handling, spec.name.endsWith('numsub') ? 'publish' : 'forward', spec.name)
+    }
     const handlings = ['script', 'script|load', 'script|kill', 'script|debug', 'cluster|slots', 'cluster|syncslots']
     assert.deepEqual(
       handlings.map((name) => table.get(name)!.handling),

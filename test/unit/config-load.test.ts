@@ -80,6 +80,7 @@ describe('defaults', () => {
         inlineBytes: 65_536,
         outstanding: 4096,
         outputBytes: 1_048_576,
+        subscriberBytes: 33_554_432,
         bufferedBytes: 268_435_456,
         stallTimeout: 30_000,
         blockTime: 0,

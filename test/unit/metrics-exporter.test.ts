@@ -22,6 +22,7 @@ const primary: EndpointStats = {
   stale: 7,
   waiters: 8,
   opened: 9,
+  subscriptions: { channel: 14, pattern: 15, shard: 16 },
   closed: { idle: 10, 'read error': 11 },
 }
 const replica: EndpointStats = { ...primary, endpoint: '[::1]:6380', role: 'replica', up: false, breaker: 'open' }

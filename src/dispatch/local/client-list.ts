@@ -90,4 +90,5 @@ function readFilter(session: Session, args: Arguments): KillFilter | Outcome {
   return filter
 }
 
-const typeOf = (session: Session): string => (session.leaseReason === 'subscribe' ? 'pubsub' : 'normal')
+const typeOf = (session: Session): string =>
+  session.leaseReason === 'subscribe' || session.subscribed ? 'pubsub' : 'normal'

@@ -18,6 +18,7 @@ export function hello(session: Session, args: Arguments): Outcome {
   const refusal = applyOptions(session, args)
   if (refusal !== null) return refusal
   if (protocol !== session.protocol) session.changeLane(protocol, session.database)
+  session.settleMode()
   return reply(describeServer(session, protocol))
 }
 

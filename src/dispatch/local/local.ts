@@ -49,6 +49,9 @@ export function movesSession(session: Session, spec: CommandSpec, args: Argument
 
 function reset(session: Session): Outcome {
   if (session.inflight > 0) return DRAIN
+  const { subscriber, context } = session
+  const again = () => session.held === 'learning' && session.unhold()
+  if (subscriber?.leaveAll(context.clock.now + context.limits.commandTimeout, again) === false) return HOLD
   session.reset()
   return reply('+RESET\r\n')
 }

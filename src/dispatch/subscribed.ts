@@ -1,0 +1,47 @@
+import { type CommandSpec, resolve } from '../commands/spec.js'
+import { Arguments } from '../resp/arguments.js'
+import { array, bulk, error, quoted } from '../resp/encode.js'
+import { hasArity, wrongArity } from './local/syntax.js'
+import { answerLocally, HTTP_NAMES, refuse } from './open.js'
+import { forward, type Frame } from './send.js'
+import type { Session } from './session.js'
+import { subscribe } from './subscribe.js'
+
+/** What Redis says to every other command of a RESP2 session with subscriptions. */
+export function notWhileSubscribed(name: string): string {
+  const text = `Can't execute '${name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context`
+  return name === 'exec' ? `EXECABORT Transaction discarded because of: ${text}` : `ERR ${text}`
+}
+
+/** In RESP2 messages look like replies, so a session with subscriptions may do little else. Faults are judged first, as by Redis. */
+export function dispatchSubscribed(session: Session, spec: CommandSpec, frame: Frame): boolean {
+  // Only Redis can say that it does not know a command.
+  if (spec === session.context.table.other) return forward(session, spec, frame)
+  if (HTTP_NAMES.includes(spec.name)) return refuse(session, spec)
+  const args = new Arguments(frame.buf, frame.start, frame.end)
+  const fault = faultOf(spec, args)
+  if (fault !== null) {
+    session.answer(spec, error(fault), true)
+    return true
+  }
+  if (spec.handling === 'subscribe') return subscribe(session, spec, frame)
+  switch (spec.name) {
+    case 'ping':
+      session.answer(spec, array([bulk('pong'), bulk(args.count > 1 ? args.text(1) : '')]))
+      return true
+    case 'quit':
+    case 'reset':
+      return answerLocally(session, spec, frame)
+    default:
+      session.answer(spec, error(notWhileSubscribed(resolve(spec, args).name)), true)
+      return true
+  }
+}
+
+function faultOf(spec: CommandSpec, args: Arguments): string | null {
+  const row = resolve(spec, args)
+  if (!hasArity(row, args.count) || (spec.name === 'ping' && args.count > 2)) return wrongArity(row.name)
+  if (row === spec && spec.subcommands !== null && args.count > 1)
+    return `ERR unknown subcommand '${quoted(args.text(1))}'. Try ${spec.name.toUpperCase()} HELP.`
+  return null
+}
