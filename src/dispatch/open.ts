@@ -2,7 +2,7 @@ import type { CommandSpec } from '../commands/spec.js'
 import type { PinReason } from '../metrics/recorder.js'
 import { Arguments } from '../resp/arguments.js'
 import { ERRORS } from '../errors.js'
-import { error, OK } from '../resp/encode.js'
+import { error } from '../resp/encode.js'
 import { askOnLease } from './asked.js'
 import { answer, isHarmless, movesSession } from './local/local.js'
 import { hasArity } from './local/syntax.js'
@@ -108,9 +108,8 @@ export function dispatchTransaction(session: Session, spec: CommandSpec, frame: 
     case 'discard':
       session.answerError(spec, 'discardWithoutMulti')
       return true
-    default: // UNWATCH
-      session.answer(spec, OK)
-      return true
+    default: // UNWATCH, which harms nobody: on a shared connection no key is watched
+      return forward(session, spec, frame)
   }
 }
 

@@ -1,5 +1,6 @@
 import { type CommandSpec, type Handling, ruling } from '../commands/spec.js'
 import { Arguments } from '../resp/arguments.js'
+import { MINUS } from '../resp/bytes.js'
 import { Scan } from '../resp/request-scanner.js'
 import type { UpstreamConnection } from '../upstream/connection.js'
 import { isHarmless } from './local/local.js'
@@ -92,9 +93,19 @@ class RunEnd extends Request {
   override reply(buf: Buffer, start: number, end: number, last: boolean): void {
     const begins = !this.begun
     super.reply(buf, start, end, last)
-    if (!begins || !this.failed) return
-    // Such as an EXEC that was renamed. Redis still queues, and what the next sessions sent would be answered with QUEUED: none
-    // of their answers has been read yet, and none will be.
+    if (begins && this.failed) this.#check(buf, start, end)
+  }
+
+  /** The session has gone, but those who share the connection have not. */
+  late(buf: Buffer, start: number, end: number): void {
+    if (buf[start] === MINUS) this.#check(buf, start, end)
+  }
+
+  /**
+   * An EXEC may have failed and the transaction go on, as when it has been renamed. Redis still queues, and what the next sessions
+   * sent would be answered with QUEUED: none of their answers has been read yet, and none will be.
+   */
+  #check(buf: Buffer, start: number, end: number): void {
     const text = buf.toString('latin1', start, Math.min(end, start + LONGEST_END))
     if (!ENDS.test(text)) this.connection.close('fault', 'EXEC did not end the transaction')
   }

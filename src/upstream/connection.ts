@@ -311,6 +311,7 @@ export class UpstreamConnection implements TurnTask {
     if (pending === undefined) throw new ReplyFault('a reply that nobody asked for')
     this.streaming = false
     if (!pending.lost) pending.reply(bytes, start, end, true)
+    else pending.late?.(bytes, start, end)
   }
 
   #deliverPart(bytes: Buffer, start: number, end: number): void {

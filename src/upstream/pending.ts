@@ -18,6 +18,8 @@ export interface Pending {
   reply(buf: Buffer, start: number, end: number, last: boolean): void
   /** There will be no answer, or none that may still be used. */
   lose(loss: Loss): void
+  /** The answer has come after all, and belongs to nobody; for who must know what it did to the connection. */
+  late?(buf: Buffer, start: number, end: number): void
 }
 
 /** Takes every byte that comes on a connection which serves one session alone, framed or not. */
