@@ -14,9 +14,13 @@ import { until } from '../helpers/waiting.ts'
 import { ask, Cleanup, connectAll, extraMemory, MEGABYTE, Observer, pipeline } from '../integration/support.ts'
 import { settledAndFresh } from './freshness.ts'
 
+/** How many may block at the same time, and how many leases are kept for transactions. */
 const LEASES = 20
+const RESERVE = 4
 const ROUNDS = 1000
 const BLOCKED = 500
+
+const leases = { max: LEASES + RESERVE, reserve: RESERVE }
 
 /** Commands that wait for an element of a list. */
 const WAITS: ((queue: string) => Argument[])[] = [
@@ -45,7 +49,7 @@ describe('consumers that die while they wait', { timeout: 120_000 }, () => {
   before(async () => {
     redis = suite.add(await startRedis())
     respool = suite.add(
-      await startRespool({ upstream: redis.url, config: { pool: { leases: { max: LEASES, waitTimeout: '30s' } } } }),
+      await startRespool({ upstream: redis.url, config: { pool: { leases: { ...leases, waitTimeout: '30s' } } } }),
     )
     observer = suite.add(await Observer.connect(redis.port))
   })
@@ -149,8 +153,8 @@ describe(`${BLOCKED} applications that block on ${LEASES} leases`, { timeout: 12
 
   before(async () => {
     redis = suite.add(await startRedis())
-    const leases = { max: LEASES, waitTimeout: '2s' }
-    respool = suite.add(await startRespool({ upstream: redis.url, config: { pool: { leases } } }))
+    const config = { pool: { leases: { ...leases, waitTimeout: '2s' } } }
+    respool = suite.add(await startRespool({ upstream: redis.url, config }))
     observer = suite.add(await Observer.connect(redis.port))
   })
   after(() => suite.run())
@@ -174,19 +178,24 @@ describe(`${BLOCKED} applications that block on ${LEASES} leases`, { timeout: 12
       })
     }
     const beside: number[] = []
-    while (refused < BLOCKED - LEASES) beside.push(...(await timesOfGets(others, 50)))
+    let transactions = 0
+    while (refused < BLOCKED - LEASES) {
+      beside.push(...(await timesOfGets(others, 50)))
+      // More at a time than there are leases in reserve.
+      transactions += (await Promise.all(others.map(transaction))).length
+    }
     assert.equal(await respool.metric('respool_errors_total', { code: 'leaseTimeout' }), BLOCKED - LEASES)
     const extra = await memory.stop()
     context.diagnostic(
       `p99 of GET: ${percentile99(alone)} ms alone, ${percentile99(beside)} ms beside ${BLOCKED} that block; ` +
-        `${(extra / MEGABYTE).toFixed(1)} MB more memory`,
+        `${transactions} transactions under WATCH beside them; ${(extra / MEGABYTE).toFixed(1)} MB more memory`,
     )
     assert.ok(extra < 30 * MEGABYTE, `${extra} bytes more`)
     for (let nth = 0; nth < BLOCKED; nth++) await ask(observer.client, 'RPUSH', `queue:${nth}`, 'x')
     const served = (await Promise.all(waiting)).filter((answer) => answer.startsWith('*2\r\n'))
     assert.equal(served.length, LEASES)
     // What was refused was not popped.
-    assert.equal(await ask(observer.client, 'DBSIZE'), `:${BLOCKED - LEASES + 1}\r\n`)
+    assert.equal(await ask(observer.client, 'DBSIZE'), `:${BLOCKED - LEASES + 1 + others.length}\r\n`)
     for (const client of clients) {
       assert.equal(await ask(client, 'GET', 'k'), '$5\r\nvalue\r\n')
       client.close()
@@ -195,6 +204,12 @@ describe(`${BLOCKED} applications that block on ${LEASES} leases`, { timeout: 12
     await settledAndFresh(respool, observer)
   })
 })
+
+async function transaction(client: RawClient, nth: number): Promise<void> {
+  assert.equal(await ask(client, 'WATCH', `own:${nth}`), '+OK\r\n')
+  const replies = await pipeline(client, [['MULTI'], ['INCR', `own:${nth}`], ['EXEC']])
+  assert.match(replies[2], /^\*1\r\n:\d+\r\n$/)
+}
 
 /** How long GETs take, a few at a time, in ms. */
 async function timesOfGets(clients: RawClient[], rounds: number): Promise<number[]> {
