@@ -5,6 +5,7 @@ import { Databases } from './dispatch/databases.js'
 import { Learner } from './dispatch/learner.js'
 import { describeSession } from './dispatch/describe.js'
 import { Login } from './dispatch/login.js'
+import { ScriptMemory } from './dispatch/scripts/memory.js'
 import type { SessionContext } from './dispatch/session.js'
 import type { DownstreamConnection, DownstreamContext } from './downstream/connection.js'
 import { Listener } from './downstream/listener.js'
@@ -70,6 +71,7 @@ export class Proxy {
       learner: new Learner(this.table, (names) => this.#askCommands(names)),
       databases: new Databases((index) => this.#askDatabase(index)),
       login: new Login(target),
+      scripts: new ScriptMemory(config.scripts.cacheCount, config.scripts.cacheBytes),
       lookahead: new RequestScanner(limits),
       log,
       limits: {

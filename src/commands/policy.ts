@@ -18,6 +18,8 @@ const pushes = 'messages come unasked, so the connection can have one owner only
 const shared = "one connection carries all sessions' subscriptions, and each hears its own"
 const counts = 'tells how many are subscribed, and for Redis all sessions are one'
 const replication = 'turns the connection into a replication link'
+const brings = 'brings the body of a script, which is remembered'
+const calls = 'calls a script by its digest: one that was seen is loaded first where it may be missing'
 const publishes = 'has a flag of the subscription commands, but is a plain command with a plain reply'
 
 /**
@@ -68,6 +70,12 @@ export const policy: readonly PolicyRow[] = [
   },
   { name: 'xread', handling: 'blockIf', reason: 'waits only when BLOCK is given' },
   { name: 'xreadgroup', handling: 'blockIf', reason: 'waits only when BLOCK is given' },
+  { name: 'eval', handling: 'script', reason: brings },
+  { name: 'eval_ro', handling: 'script', reason: brings },
+  { name: 'script|load', handling: 'script', reason: brings },
+  { name: 'evalsha', handling: 'script', reason: calls },
+  { name: 'evalsha_ro', handling: 'script', reason: calls },
+  { name: 'script|flush', handling: 'script', reason: 'after it no script is certain to be there' },
   {
     name: 'script|kill',
     handling: 'block',

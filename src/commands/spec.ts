@@ -42,6 +42,7 @@ export const flagsByWireName: ReadonlyMap<string, number> = new Map([
  * - `local`: the proxy answers from the session
  * - `block`: send it on a leased connection, because it keeps its connection waiting (or waits for another one's command)
  * - `blockIf`: `block` when `blockTime` is not -1, otherwise `forward`
+ * - `script`: `forward`, and the script is remembered, or loaded ahead of the command if it may be missing
  * - `transaction`: part of MULTI or WATCH
  * - `subscribe`: goes to the connection that carries everybody's subscriptions
  * - `publish`: `forward`, with a number of subscribers in the reply
@@ -49,7 +50,7 @@ export const flagsByWireName: ReadonlyMap<string, number> = new Map([
  * - `refuse`: answer with an error; no connection could be shared, or given back, afterwards
  */
 export type Handling =
-  'forward' | 'local' | 'block' | 'blockIf' | 'transaction' | 'subscribe' | 'publish' | 'relay' | 'refuse'
+  'forward' | 'local' | 'block' | 'blockIf' | 'script' | 'transaction' | 'subscribe' | 'publish' | 'relay' | 'refuse'
 
 /** True if the server may answer it only when data comes. */
 export function isBlocking({ handling }: CommandSpec): boolean {

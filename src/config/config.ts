@@ -68,6 +68,8 @@ export interface Config {
     blockTime: number
     idleTimeout: number
   }
+  /** Scripts that are remembered: most of them, and most bytes; 0 = none. */
+  scripts: { cacheCount: number; cacheBytes: number }
   log: { level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent' }
   workers: number
 }

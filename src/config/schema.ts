@@ -125,6 +125,14 @@ const limits = section('What applications may use.', {
   idleTimeout: duration(0, 'An application connection idle for so long is closed.', { zero: 'never' }),
 })
 
+const scripts = section(
+  'Scripts seen in EVAL and SCRIPT LOAD, remembered so that EVALSHA finds them after a restart of Redis.',
+  {
+    cacheBytes: size('8mb', 'Bytes of bodies remembered; the script used longest ago leaves first.', { zero: 'none' }),
+    cacheCount: integer(1000, 'Scripts remembered; 0 for none.', { minimum: 0, maximum: MILLION }),
+  },
+)
+
 export const schema = section('Configuration of respool.', {
   listen: Type.Array(listener(), {
     default: ['127.0.0.1:6379'],
@@ -138,6 +146,7 @@ export const schema = section('Configuration of respool.', {
   pool,
   commands,
   limits,
+  scripts,
   log: section('The log on standard output.', {
     level: choice('info', 'Least important events that are written.', [
       'trace',

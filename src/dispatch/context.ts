@@ -8,6 +8,7 @@ import type { Registry } from '../util/registry.js'
 import type { Databases } from './databases.js'
 import type { Learner } from './learner.js'
 import type { Login } from './login.js'
+import type { ScriptMemory } from './scripts/memory.js'
 
 /** Everything that sessions (S) share. */
 export interface DispatchContext<S extends { readonly id: number }> {
@@ -19,6 +20,7 @@ export interface DispatchContext<S extends { readonly id: number }> {
   readonly learner: Learner
   readonly databases: Databases
   readonly login: Login
+  readonly scripts: ScriptMemory
   /** For a look at what is in hand behind a command. */
   readonly lookahead: RequestScanner
   readonly log: EventLog

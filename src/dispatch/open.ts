@@ -8,6 +8,7 @@ import { answer, isHarmless, movesSession } from './local/local.js'
 import { hasArity } from './local/syntax.js'
 import { publish } from './publish.js'
 import { reasonOf, relay } from './relay.js'
+import { dispatchScript } from './scripts/scripts.js'
 import { readRun, sendRun } from './run.js'
 import { blockTimeOf, forward, type Frame, holdFor, ownFrame, submitBlocking, submitInTurn } from './send.js'
 import type { Session } from './session.js'
@@ -17,6 +18,8 @@ export function dispatchOpen(session: Session, spec: CommandSpec, frame: Frame):
   switch (spec.handling) {
     case 'forward':
       return forward(session, spec, frame)
+    case 'script':
+      return dispatchScript(session, spec, frame)
     case 'local':
       return session.anchor.exists ? dispatchAnchored(session, spec, frame) : answerLocally(session, spec, frame)
     case 'refuse':

@@ -5,7 +5,8 @@ import { Scan } from '../resp/request-scanner.js'
 import type { UpstreamConnection } from '../upstream/connection.js'
 import { isHarmless } from './local/local.js'
 import { Request, type RequestOwner } from './request.js'
-import { type Frame, forward } from './send.js'
+import { loadForRun, noteEnd } from './scripts/queued.js'
+import { type Frame, forward, route } from './send.js'
 import type { Session, SessionContext } from './session.js'
 
 /**
@@ -54,11 +55,13 @@ function onlyWaits(spec: CommandSpec): boolean {
 /** Sends MULTI, which is at hand, and what follows. Answers as dispatch does. */
 export function sendRun(session: Session, multi: CommandSpec, frame: Frame, steps: readonly Step[]): boolean {
   if (session.ring.length + steps.length >= session.window.size) return session.hold('outstanding')
-  if (!forward(session, multi, frame)) return false
+  if (!route(session, multi)) return false
   const { connection } = session
   if (connection === null) return true // answered with an error
   const { clock, limits } = session.context
   const deadline = clock.now + limits.commandTimeout
+  loadForRun(session, connection, frame.buf, steps, deadline)
+  forward(session, multi, frame)
   for (const { spec, start, end } of steps) {
     const isLast = spec.name === 'exec'
     const request = isLast
@@ -67,6 +70,7 @@ export function sendRun(session: Session, multi: CommandSpec, frame: Frame, step
     connection.send(request, frame.buf, start, end)
     frame.end = end
   }
+  noteEnd(session, connection)
   frame.commands += steps.length
   return true
 }

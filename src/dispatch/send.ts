@@ -26,25 +26,33 @@ export function ownFrame(request: string, argc: number): Frame {
 
 /** Sends a command to where the session's commands go. */
 export function forward(session: Session, spec: CommandSpec, frame: Frame): boolean {
-  let connection = session.connection
-  if (connection === null) {
-    if (session.pooling === 'session') return forwardOnLease(session, spec, frame)
-    connection = session.lane.pick()
-    if (connection === null) return session.awaitConnection(spec)
-    session.connection = connection
-  } else if (!connection.usable) {
-    return holdFor(session, connection)
-  }
-  const { clock, limits } = session.context
-  if (connection === session.lease) submitInTurn(session, connection, spec, frame, limits.commandTimeout)
-  else submit(session, connection, spec, frame, clock.now + limits.commandTimeout)
+  if (!route(session, spec)) return false
+  const { connection } = session
+  if (connection !== null) submit(session, connection, spec, frame, deadlineOn(session, connection))
   return true
 }
 
+/** Finds the session's connection; false: not now. True without one means that the command was answered with an error. */
+export function route(session: Session, spec: CommandSpec): boolean {
+  const { connection } = session
+  if (connection !== null) return connection.usable || holdFor(session, connection)
+  if (session.pooling === 'session') return routeOnLease(session, spec)
+  session.connection = session.lane.pick()
+  return session.connection !== null || session.awaitConnection(spec)
+}
+
 /** With session pooling all commands go to one lease, from the first one on. */
-function forwardOnLease(session: Session, spec: CommandSpec, frame: Frame): boolean {
+function routeOnLease(session: Session, spec: CommandSpec): boolean {
   if (!session.takeLease(spec, 'session')) return false
-  return session.lease === null || forward(session, spec, frame)
+  const { lease } = session
+  return lease === null || lease.usable || holdFor(session, lease)
+}
+
+/** When a command that is sent now must be answered. */
+export function deadlineOn(session: Session, connection: UpstreamConnection): number {
+  const { clock, limits } = session.context
+  if (connection !== session.lease) return clock.now + limits.commandTimeout
+  return deadlineInTurn(session, connection, limits.commandTimeout)
 }
 
 function submit(
@@ -62,7 +70,6 @@ export function holdFor(session: Session, connection: UpstreamConnection): false
   return session.hold(connection === session.lease && connection.congested ? 'congested' : 'drained')
 }
 
-/** On a lease a command may stand behind one that blocks: its own time begins when that one's is over. */
 export function submitInTurn(
   session: Session,
   lease: UpstreamConnection,
@@ -73,6 +80,7 @@ export function submitInTurn(
   submit(session, lease, spec, frame, deadlineInTurn(session, lease, limit))
 }
 
+/** On a lease a command may stand behind one that blocks: its own time begins when that one's is over. */
 export function deadlineInTurn(session: Session, lease: UpstreamConnection, limit: number): number {
   const before = lease.inflight.at(lease.inflight.length - 1)?.deadline ?? 0
   return Math.max(session.context.clock.now, before) + limit

@@ -14,6 +14,7 @@ import type { Downstream } from './downstream.js'
 import { HeldPushes } from './held-pushes.js'
 import { createMode, type Hold, LEFT } from './mode.js'
 import { Request, type RequestOwner } from './request.js'
+import { ScriptState } from './scripts/state.js'
 import { standIn } from './stand-in.js'
 import type { Subscriber, SubscriberOwner } from './subscriber.js'
 import { Window } from './window.js'
@@ -60,6 +61,7 @@ export class Session implements RequestOwner, SubscriberOwner {
   readonly anchor = new Anchor()
   /** From its first subscription on. */
   subscriber: Subscriber | null = null
+  readonly scripts = new ScriptState()
   held: Hold | null = null
   /** Why waiting for a connection failed: the answer to the command that was held. */
   refusal: ErrorCode | null = null

@@ -6,6 +6,8 @@ import { hasArity } from './local/syntax.js'
 import { answerLocally, dispatchOpen, dispatchTransaction, refuse } from './open.js'
 import { recountLast } from './publish.js'
 import { reasonOf, relay } from './relay.js'
+import { loadBeside, noteEnd } from './scripts/queued.js'
+import { dispatchScript } from './scripts/scripts.js'
 import { blockTimeOf, type Frame, holdFor, submitBlocking, submitInTurn } from './send.js'
 import type { Session } from './session.js'
 import { subscribe } from './subscribe.js'
@@ -22,6 +24,7 @@ export function dispatchWatching(session: Session, spec: CommandSpec, frame: Fra
       ? relay(session, spec, frame, 'session')
       : answerLocally(session, spec, frame)
   }
+  if (spec.handling === 'script') return dispatchScript(session, spec, frame)
   if (spec.name === 'multi') session.nameLease()
   const done = submitOnLease(session, spec, frame)
   if (!done || !hasArity(spec, frame.argc)) return done
@@ -44,10 +47,15 @@ export function dispatchQueueing(session: Session, spec: CommandSpec, frame: Fra
     return alone ? relay(session, spec, frame, 'session') : refuse(session, spec)
   }
   if (alone) return relay(session, spec, frame, 'session')
+  const { buf, start, end } = frame
+  if (spec.handling === 'script' && !loadBeside(session, session.lease!, buf, { spec, start, end })) return false
   const done = submitOnLease(session, spec, frame)
   // Whatever Redis answers to them they end the transaction, and EXEC does even with arguments that it does not take.
   const ends = spec.name === 'exec' || (spec.name === 'discard' && hasArity(spec, frame.argc))
-  if (done && ends) session.mode.to('open')
+  if (done && ends) {
+    noteEnd(session, session.lease!)
+    session.mode.to('open')
+  }
   return done
 }
 

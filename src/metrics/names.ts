@@ -96,6 +96,7 @@ export const METRICS: MetricRow[] = [
   byLabel('respool_retries_total', 'reason', 'Requests sent again.', (r) => r.retries),
   byLabel('respool_redirects_total', 'kind', 'Redirections by the cluster that were followed.', (r) => r.redirects),
   byLabel('respool_errors_total', 'code', 'Error replies made by respool itself.', (r) => r.errors),
+  count('respool_script_loads_total', 'Scripts that respool loaded ahead of an EVALSHA.', (r) => r.scriptLoads),
   count('respool_downstream_accepted_total', 'Downstream connections accepted.', (r) => r.connectionsAccepted),
   count('respool_downstream_refused_total', 'Downstream connections refused by a limit.', (r) => r.connectionsRefused),
   bytes('respool_downstream_bytes_total', 'Bytes read from (in) and written to (out) downstreams.', (r) => [

@@ -32,7 +32,7 @@ export class Recorder {
   readonly batches = new Histograms(SIZES)
   readonly pipelines = new Histograms(SIZES)
   readonly pins = new LabelCounter(PIN_REASONS)
-  readonly retries = new LabelCounter()
+  readonly retries = new LabelCounter(['noscript'])
   readonly redirects = new LabelCounter()
   readonly errors = new LabelCounter()
 
@@ -46,6 +46,8 @@ export class Recorder {
   messagesDelivered = 0
   subscriptionGaps = 0
   slowSubscribers = 0
+  /** Scripts loaded on respool's own account. */
+  scriptLoads = 0
   connectionsAccepted = 0
   connectionsRefused = 0
 

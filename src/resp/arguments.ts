@@ -35,3 +35,10 @@ export class Arguments {
     return Array.from({ length: Math.max(0, this.count - from) }, (_, i) => this.text(from + i))
   }
 }
+
+/** Where argument i of a request frame begins; its length is in `headerValue` then. For when one argument is all that is needed. */
+export function argumentStart(buf: Buffer, start: number, end: number, i: number): number {
+  let at = readHeader(buf, readHeader(buf, start + 1, end) + 1, end)
+  for (let left = i; left > 0; left--) at = readHeader(buf, at + headerValue + 3, end)
+  return at
+}

@@ -15,3 +15,5 @@ export type CloseReason =
 export const WORN_OUT: readonly CloseReason[] = ['idle', 'lifetime', 'timeout', 'remote']
 /** Closings that say, before the end of the handshake, that there is no Redis: a balancer without a backend accepts and hangs up. */
 export const UNREACHABLE: readonly CloseReason[] = ['dial', 'handshake', 'remote', 'fault']
+/** Closings that were not respool's own doing: Redis may have been restarted, or another one may answer now. */
+export const UNASKED: readonly CloseReason[] = ['remote', 'fault', 'timeout']

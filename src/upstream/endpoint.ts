@@ -5,12 +5,13 @@ import type { EndpointStats } from '../metrics/gauges.js'
 import { command, type Protocol } from '../resp/encode.js'
 import { remove } from '../util/list.js'
 import type { EventLog } from '../util/log.js'
-import { type CloseReason, UNREACHABLE, WORN_OUT } from './close-reason.js'
+import { type CloseReason, UNASKED, UNREACHABLE, WORN_OUT } from './close-reason.js'
 import { type ConnectionOwner, UpstreamConnection, type UpstreamContext } from './connection.js'
 import { type HandshakeFailure, type HandshakeOutcome, type ServerInfo, shakeHands, StepReply } from './handshake.js'
 import { Reachability } from './reachability.js'
 import { Lane, type LaneOwner, longestWaitFirst } from './lane.js'
 import type { Leftover, Use } from './lease-use.js'
+import { LoadedScripts } from './loaded-scripts.js'
 import { type LeaseOwner, Leases } from './leases.js'
 import { Subscriptions, type SubscriptionsOwner } from './subscriptions.js'
 import type { Waiter } from './wait-queue.js'
@@ -42,6 +43,7 @@ export class Endpoint implements ConnectionOwner, LaneOwner, LeaseOwner, Subscri
   readonly lanes = new Map<string, Lane>()
   readonly closings: Record<string, number> = {}
   readonly subscriptions = new Subscriptions(this)
+  readonly scripts = new LoadedScripts()
   /** Called each time it comes up. */
   onUp: () => void = () => {}
   #sharedCount = 0
@@ -264,6 +266,7 @@ export class Endpoint implements ConnectionOwner, LaneOwner, LeaseOwner, Subscri
     this.closings[reason] = (this.closings[reason] ?? 0) + 1
     if (WORN_OUT.includes(reason)) this.counts.stale++
     if (this.#stopped) return
+    if (UNASKED.includes(reason)) this.scripts.forget()
     this.log.event(reason === 'fault' ? 'error' : 'info', 'upstream_closed', { endpoint: this.name, reason, detail })
     if (!ready && UNREACHABLE.includes(reason)) this.#dialFailed(detail)
     this.#openWanted()
@@ -272,6 +275,8 @@ export class Endpoint implements ConnectionOwner, LaneOwner, LeaseOwner, Subscri
   #accepted(connection: UpstreamConnection, outcome: HandshakeOutcome): void {
     const member = this.members.get(connection)!
     const { maxLifetime, jitter } = this.settings.pool
+    // Nobody would have noticed another Redis in its place.
+    if (!this.#hasReady()) this.scripts.forget()
     member.clientId = outcome.clientId
     member.lane.failure = null
     if (maxLifetime > 0)
@@ -329,8 +334,13 @@ export class Endpoint implements ConnectionOwner, LaneOwner, LeaseOwner, Subscri
     this.members.set(connection, { lane, pinned, ready: false, clientId: 0 })
   }
 
+  #hasReady(): boolean {
+    for (const member of this.members.values()) if (member.ready) return true
+    return false
+  }
+
   #dialFailed(detail: string): void {
-    const inUse = this.subscriptions.link.established || [...this.members.values()].some((member) => member.ready)
+    const inUse = this.subscriptions.link.established || this.#hasReady()
     const delay = this.#reachability.failed(inUse, () => this.#openWanted())
     if (delay === null) return
     this.log.event('warn', 'upstream_down', { endpoint: this.name, error: detail, retryInMs: Math.round(delay) })

@@ -1,12 +1,17 @@
 import type { ErrorCode } from '../errors.js'
 import type { Protocol } from '../resp/encode.js'
 import type { UpstreamConnection } from './connection.js'
+import type { LoadedScripts } from './loaded-scripts.js'
 import { LeaseQueue, type Leftover, type Use } from './lease-use.js'
 import type { Subscriptions } from './subscriptions.js'
 import { type Waiter, WaitQueue } from './wait-queue.js'
 
 /** What a lane, and whoever has one, needs of the pool that it belongs to. */
 export interface LaneOwner {
+  /** The lane that is kept open ahead of need. */
+  readonly home: Lane
+  /** What is known of the scripts in the Redis behind. */
+  readonly scripts: LoadedScripts
   readonly counts: { hits: number; misses: number }
   readonly subscriptions: Subscriptions
   /** Opens a shared connection for the lane if one may be opened; true if so. */

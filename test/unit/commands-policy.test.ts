@@ -34,6 +34,7 @@ describe('policy', () => {
     assert.equal(tops('subscribe'), 'psubscribe punsubscribe ssubscribe subscribe sunsubscribe unsubscribe')
     assert.equal(tops('publish'), 'publish spublish')
     assert.equal(tops('relay'), 'monitor')
+    assert.equal(tops('script'), 'eval eval_ro evalsha evalsha_ro')
     assert.equal(tops('refuse'), 'debug host: post psync replconf shutdown sync')
   })
 
@@ -45,7 +46,7 @@ describe('policy', () => {
     const handlings = ['script', 'script|load', 'script|kill', 'script|debug', 'cluster|slots', 'cluster|syncslots']
     assert.deepEqual(
       handlings.map((name) => table.get(name)!.handling),
-      ['forward', 'forward', 'block', 'refuse', 'forward', 'refuse'],
+      ['forward', 'script', 'block', 'refuse', 'forward', 'refuse'],
     )
   })
 

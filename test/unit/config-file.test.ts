@@ -57,7 +57,7 @@ describe('a configuration file', () => {
     ['log:\n  zzzzzz: 1', 'f:2: log.zzzzzz: unknown key (known here: level)'],
     [
       '__proto__: {max: 1}',
-      'f:1: __proto__: unknown key (known here: listen, admin, upstream, pool, commands, limits, log, workers)',
+      'f:1: __proto__: unknown key (known here: listen, admin, upstream, pool, commands, limits, scripts, log, workers)',
     ],
     ['[a]: 1', 'f:1: unknown key (see config/respool.yaml)'],
     ['1: 1', 'f:1: unknown key (see config/respool.yaml)'],

@@ -86,6 +86,7 @@ describe('defaults', () => {
         blockTime: 0,
         idleTimeout: 0,
       },
+      scripts: { cacheBytes: 8_388_608, cacheCount: 1000 },
       log: { level: 'info' },
       workers: 1,
     })

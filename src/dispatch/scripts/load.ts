@@ -1,0 +1,29 @@
+import { command } from '../../resp/encode.js'
+import type { UpstreamConnection } from '../../upstream/connection.js'
+import { StepReply } from '../../upstream/handshake.js'
+import type { Session } from '../session.js'
+import type { Script } from './memory.js'
+
+/** Sends SCRIPT LOAD ahead of what follows on the connection. Whatever Redis answers to it stays here. */
+export function load(
+  session: Session,
+  connection: UpstreamConnection,
+  script: Script,
+  deadline: number,
+  done: () => void = () => {},
+): void {
+  const { recorder, clock } = session.context
+  const { scripts } = session.lane.endpoint
+  const era = scripts.sent(script, connection)
+  recorder.scriptLoads++
+  const answer = new StepReply(
+    clock.now,
+    deadline,
+    (value) => {
+      scripts.answered(script, connection, era, value instanceof Error ? value.message : null)
+      done()
+    },
+    done,
+  )
+  connection.sendText(answer, command('SCRIPT', 'LOAD', script.body.toString('latin1')))
+}
