@@ -1,4 +1,5 @@
 import { hostname } from 'node:os'
+import { describeAddress } from './config/address.js'
 import type { Config } from './config/config.js'
 import { CommandTable } from './commands/table.js'
 import { Databases } from './dispatch/databases.js'
@@ -14,8 +15,9 @@ import { Recorder } from './metrics/recorder.js'
 import { MAX_LINE } from './resp/bytes.js'
 import { RequestScanner } from './resp/request-scanner.js'
 import { ReadBuffer } from './resp/read-buffer.js'
+import { SentinelWatch } from './routing/sentinel.js'
 import { StaticTopology } from './routing/static.js'
-import { ControlClient } from './upstream/control.js'
+import { ControlClient, type ControlPeer } from './upstream/control.js'
 import { Endpoint } from './upstream/endpoint.js'
 import { sweep } from './upstream/maintenance.js'
 import { TurnClock } from './util/clock.js'
@@ -41,6 +43,7 @@ export class Proxy {
   readonly #clock = new TurnClock()
   readonly #endpoint: Endpoint
   readonly #control: ControlClient
+  readonly #sentinels: SentinelWatch | null = null
   readonly #dispatch: SessionContext
   readonly #listeners: Listener[]
   readonly #buffered = { bytes: 0 }
@@ -59,14 +62,17 @@ export class Proxy {
     const replies = new ReadBuffer()
     const upstream = { reads: replies, requests: requests.gather, turns, recorder: this.recorder, clock: this.#clock }
     const { target, clientName, commandTimeout } = config.upstream
-    this.#endpoint = new Endpoint(target.endpoints[0], config, upstream, log, `${clientName}:${hostname()}`)
-    this.#control = new ControlClient(this.#endpoint)
+    const name = `${clientName}:${hostname()}`
+    const address = target.kind === 'standalone' ? target.endpoints[0] : null
+    this.#endpoint = new Endpoint(address, config, upstream, log, name)
+    if (target.kind === 'sentinel') this.#sentinels = watchSentinels(config, name, log, this.#endpoint)
+    this.#control = new ControlClient(peerOf(this.#endpoint))
     const limits = { ...config.limits, inlineBytes: Math.min(config.limits.inlineBytes, MAX_LINE) }
     this.#dispatch = {
       table: this.table,
       recorder: this.recorder,
       clock: this.#clock,
-      topology: new StaticTopology(this.#endpoint),
+      topology: new StaticTopology(this.#endpoint, () => this.#sentinels?.refresh()),
       registry: new Registry(),
       learner: new Learner(this.table, (names) => this.#askCommands(names)),
       databases: new Databases((index) => this.#askDatabase(index)),
@@ -101,7 +107,9 @@ export class Proxy {
   /** Listens, at once or, with `start: eager`, when Redis has been reached. */
   async start(): Promise<void> {
     this.#endpoint.onUp = () => void this.#discover()
+    this.#endpoint.onUnreachable = () => this.#sentinels?.refresh()
     this.#endpoint.ensureMinimum()
+    this.#sentinels?.refresh()
     this.#timers.push(
       setInterval(() => sweep(this.#endpoint, this.#clock.tick()), UPSTREAM_SWEEP),
       setInterval(() => this.#sweepDownstream(), DOWNSTREAM_SWEEP),
@@ -125,6 +133,7 @@ export class Proxy {
     for (const connection of this.connections) connection.destroy('shutdown')
     for (const timer of this.#timers) clearInterval(timer)
     this.#control.close()
+    this.#sentinels?.stop()
     this.#endpoint.stop()
     this.log.event('info', 'stopped', {})
   }
@@ -157,6 +166,7 @@ export class Proxy {
     const { name, info, downSince } = this.#endpoint
     return {
       kind: this.config.upstream.target.kind,
+      sentinels: this.#sentinels?.sentinels.map(describeAddress),
       endpoints: [{ endpoint: name, role: 'primary', up: downSince === null, ...info }],
     }
   }
@@ -199,5 +209,34 @@ export class Proxy {
   async #askCommands(names: string[]): Promise<unknown[]> {
     const rows = await this.#control.call('COMMAND', 'INFO', ...names)
     return Array.isArray(rows) ? (rows as unknown[]) : []
+  }
+}
+
+/** Has the endpoint follow the primary of the configured service. */
+function watchSentinels(config: Config, clientName: string, log: EventLog, endpoint: Endpoint): SentinelWatch {
+  const { target, sentinel, reconnect } = config.upstream
+  const options = {
+    sentinels: target.endpoints,
+    service: target.service!,
+    clientName,
+    username: sentinel.username ?? null,
+    password: sentinel.password ?? null,
+    ...reconnect,
+  }
+  return new SentinelWatch(options, log, (address) => endpoint.moveTo(address))
+}
+
+/** Where the endpoint is now, and how to log in there. */
+function peerOf(endpoint: Endpoint): ControlPeer {
+  const { target, connectTimeout } = endpoint.settings.upstream
+  return {
+    get address() {
+      // Asked only when it is up, or has been.
+      return endpoint.address!
+    },
+    clientName: endpoint.clientName,
+    username: target.username,
+    password: target.password,
+    timeout: connectTimeout,
   }
 }

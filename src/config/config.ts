@@ -27,6 +27,8 @@ export interface Config {
   admin: Address | null
   upstream: {
     target: UpstreamTarget
+    /** The login at the sentinels. */
+    sentinel: { username?: string; password?: string }
     start: 'lazy' | 'eager'
     clientName: string
     connectTimeout: number

@@ -103,9 +103,22 @@ function conflicts(settings: Settings, layers: readonly Layer[]): ConfigProblem[
 }
 
 function configOf({ upstream, ...others }: Settings, target: UpstreamTarget): Config {
-  const { start, clientName, connectTimeout, commandTimeout, holdTime, maxHeld, reconnect, keepAlive } = upstream
+  const { sentinel, start, clientName, connectTimeout, commandTimeout, holdTime, maxHeld, reconnect, keepAlive } =
+    upstream
   return {
     ...others,
-    upstream: { target, start, clientName, connectTimeout, commandTimeout, holdTime, maxHeld, reconnect, keepAlive },
+    upstream: {
+      target,
+      // Nothing in it has a default, so it may not be there at all.
+      sentinel: { ...sentinel },
+      start,
+      clientName,
+      connectTimeout,
+      commandTimeout,
+      holdTime,
+      maxHeld,
+      reconnect,
+      keepAlive,
+    },
   }
 }

@@ -44,6 +44,10 @@ const upstream = section('The Redis that commands are sent to.', {
   username: Type.Optional(text('User to log in as, unless the URL has one.')),
   password: Type.Optional(secret('Password to log in with, unless the URL has one.')),
   passwordFile: Type.Optional(text('File that holds the password, instead of the password itself.')),
+  sentinel: section('The login at the sentinels, if they want one; that of the URL is for Redis.', {
+    username: Type.Optional(text('User to log in as at the sentinels.')),
+    password: Type.Optional(secret('Password to log in with at the sentinels.')),
+  }),
   start: choice('lazy', 'When to listen: at once (lazy), or once Redis has been reached (eager).', ['lazy', 'eager']),
   clientName: word('respool', 'Upstream connections are named <clientName>:<hostname> in CLIENT LIST.', 64),
   connectTimeout: duration('2s', 'Time to connect and log in.'),

@@ -15,7 +15,7 @@ export interface Alteration {
 /** What a request needs of its session. */
 export interface RequestOwner {
   readonly closed: boolean
-  readonly context: { readonly recorder: Recorder }
+  readonly context: { readonly recorder: Recorder; readonly topology: { refresh(): void } }
   readonly downstream: Downstream
   /** The requests whose replies have not left, in order. */
   readonly ring: Ring<Request>
@@ -65,6 +65,7 @@ export class Request implements Pending {
       this.begun = true
       const type = buf[start]
       this.failed = type === MINUS || type === BANG
+      if (this.failed && saysReadOnly(buf, start)) session.context.topology.refresh()
     }
     this.size += end - start
     if (this.silent) this.#sayNothing()
@@ -120,4 +121,11 @@ export class Request implements Pending {
     }
     this.#held = null
   }
+}
+
+const READONLY = Buffer.from('-READONLY ')
+
+/** True for the error of a server that is a replica, perhaps only now. */
+function saysReadOnly(buf: Buffer, start: number): boolean {
+  return buf.compare(READONLY, 0, READONLY.length, start, start + READONLY.length) === 0
 }

@@ -9,16 +9,21 @@ export interface Topology {
   /** What HELLO tells applications. */
   readonly info: ServerInfo
   lane(protocol: Protocol, database: number): Lane
+  /** Something that Redis said makes it doubtful that commands go where they should. */
+  refresh(): void
 }
 
 /** What is told as long as no Redis has been reached: clients only look at the version's first number. */
 const UNREACHED: ServerInfo = { version: '7.0.0', mode: 'standalone', role: 'master', modules: [] }
 
-/** One Redis, given by its address. */
+/** One Redis, given by its address or found by sentinels. */
 export class StaticTopology implements Topology {
   readonly endpoints: readonly [Endpoint]
 
-  constructor(endpoint: Endpoint) {
+  constructor(
+    endpoint: Endpoint,
+    readonly refresh: () => void,
+  ) {
     this.endpoints = [endpoint]
   }
 

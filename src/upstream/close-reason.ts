@@ -8,6 +8,7 @@ export type CloseReason =
   | 'idle' // not needed for long enough
   | 'lifetime' // old enough to be replaced
   | 'room' // another protocol or database needed its place
+  | 'moved' // another server is the primary now
   | 'discarded' // a lease came back with something left on it
   | 'shutdown'
 

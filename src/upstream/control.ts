@@ -1,25 +1,38 @@
 import { connect, type Socket } from 'node:net'
 import RedisParser from 'redis-parser'
+import type { Address } from '../config/config.js'
 import { command } from '../resp/encode.js'
-import type { Endpoint } from './endpoint.js'
-
-/** Unused for so long, a control connection is closed, ms. */
-const IDLE = 1000
 
 interface Call {
   resolve: (value: unknown) => void
   reject: (error: Error) => void
 }
 
+/** Whom to ask, and as whom. Read anew for each connection. */
+export interface ControlPeer {
+  readonly address: Address
+  /** Of the connections in CLIENT LIST; `:control` is put behind it. */
+  readonly clientName: string
+  readonly username: string | null
+  readonly password: string | null
+  /** Time to connect, and to answer; and after which an unused connection is closed. ms */
+  readonly timeout: number
+}
+
 /**
- * Asks Redis questions of the proxy's own, whose answers are read and not passed on: what commands it has, how it is
- * configured. Speaks RESP2 on a connection that is opened for the occasion.
+ * Asks Redis, or a sentinel, questions of the proxy's own, whose answers are read and not passed on: what commands it has, how it is
+ * configured, where the primary is. Speaks RESP2 on a connection that is opened for the occasion, and closed when it has been silent for
+ * a while, unless `onMessage` shall hear what comes unasked.
  */
 export class ControlClient {
   #socket: Socket | null = null
   #calls: Call[] = []
 
-  constructor(readonly endpoint: Endpoint) {}
+  /** @param onMessage hears messages of subscriptions, and null when the connection with them is lost */
+  constructor(
+    readonly peer: ControlPeer,
+    readonly onMessage: ((message: unknown) => void) | null = null,
+  ) {}
 
   /** Rejects with Redis's error, or when there is no answer in time. */
   call(...args: string[]): Promise<unknown> {
@@ -35,27 +48,31 @@ export class ControlClient {
   }
 
   #open(): Socket {
-    const { address, settings, clientName } = this.endpoint
-    const { target, connectTimeout } = settings.upstream
+    const { address, clientName, username, password, timeout } = this.peer
     const socket = connect(address.kind === 'tcp' ? { host: address.host, port: address.port } : { path: address.path })
     const parser = new RedisParser({
-      returnReply: (value: unknown) => this.#calls.shift()?.resolve(value),
+      returnReply: (value: unknown) => {
+        if (isMessage(value) && this.onMessage !== null) this.onMessage(value)
+        else this.#calls.shift()?.resolve(value)
+      },
       returnError: (error: Error) => this.#calls.shift()?.reject(error),
       returnFatalError: (error: Error) => socket.destroy(error),
     })
     const fail = (error: Error) => {
       socket.destroy()
-      if (this.#socket === socket) this.#socket = null
+      if (this.#socket !== socket) return
+      this.#socket = null
+      this.onMessage?.(null)
       for (const call of this.#calls.splice(0)) call.reject(error)
     }
     socket.on('data', (chunk: Buffer) => parser.execute(chunk))
     socket.once('error', fail)
     socket.once('close', () => fail(new Error('connection closed')))
-    socket.setTimeout(Math.max(IDLE, connectTimeout), () => fail(new Error('no answer in time')))
+    socket.setTimeout(timeout, () => {
+      if (this.onMessage === null || this.#calls.length > 0) fail(new Error('no answer in time'))
+    })
     const greetings = [['CLIENT', 'SETNAME', `${clientName}:control`]]
-    if (target.password !== null) {
-      greetings.unshift(['AUTH', ...(target.username === null ? [] : [target.username]), target.password])
-    }
+    if (password !== null) greetings.unshift(['AUTH', ...(username === null ? [] : [username]), password])
     for (const greeting of greetings) {
       // A refused login shows in the answers to what is asked.
       this.#calls.push({ resolve: () => {}, reject: () => {} })
@@ -64,3 +81,5 @@ export class ControlClient {
     return socket
   }
 }
+
+const isMessage = (value: unknown): boolean => Array.isArray(value) && value[0] === 'message'

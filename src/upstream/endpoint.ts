@@ -13,6 +13,7 @@ import { Lane, type LaneOwner, longestWaitFirst } from './lane.js'
 import type { Leftover, Use } from './lease-use.js'
 import { LoadedScripts } from './loaded-scripts.js'
 import { type LeaseOwner, Leases } from './leases.js'
+import { makeRoom } from './room.js'
 import { Subscriptions, type SubscriptionsOwner } from './subscriptions.js'
 import type { Waiter } from './wait-queue.js'
 
@@ -34,7 +35,7 @@ interface Membership {
  * `pool.leases.max` pinned ones. One more carries subscriptions.
  */
 export class Endpoint implements ConnectionOwner, LaneOwner, LeaseOwner, SubscriptionsOwner {
-  readonly name: string
+  name: string
   /** As go-redis counts: hits and misses of picking, waits that timed out, worn out connections. */
   readonly counts = { hits: 0, misses: 0, timeouts: 0, stale: 0, opened: 0 }
   /** What Redis said of itself when it was last reached. */
@@ -44,22 +45,44 @@ export class Endpoint implements ConnectionOwner, LaneOwner, LeaseOwner, Subscri
   readonly closings: Record<string, number> = {}
   readonly subscriptions = new Subscriptions(this)
   readonly scripts = new LoadedScripts()
-  /** Called each time it comes up. */
+  /** Called each time it comes up, and each time an attempt to reach it fails. */
   onUp: () => void = () => {}
+  onUnreachable: () => void = () => {}
   #sharedCount = 0
   #stopped = false
   readonly #leases = new Leases(this)
   readonly #reachability: Reachability
 
+  /** @param address null until it is known */
   constructor(
-    readonly address: Address,
+    public address: Address | null,
     readonly settings: UpstreamSettings,
     readonly context: UpstreamContext,
     readonly log: EventLog,
     readonly clientName: string,
   ) {
-    this.name = describeAddress(address)
+    this.name = address === null ? 'unknown' : describeAddress(address)
     this.#reachability = new Reachability(settings.upstream, context.clock)
+  }
+
+  /**
+   * Another server stands in its place from now on: a failover. What waits goes on there; what is on its way is answered by the old one,
+   * as far as that answers; leases are lost, since the old one will not let them write.
+   */
+  moveTo(address: Address): void {
+    const name = describeAddress(address)
+    if (name === this.name) return
+    this.log.event('info', 'upstream_moved', { endpoint: name, from: this.name })
+    this.address = address
+    this.name = name
+    for (const [connection, { pinned, ready }] of [...this.members]) {
+      if (pinned || !ready) connection.close('moved', '')
+      else connection.drain('moved')
+    }
+    this.subscriptions.link.connection?.close('moved', '')
+    this.scripts.forget()
+    this.#reachability.reset()
+    this.#openWanted()
   }
 
   lane(protocol: Protocol, database: number): Lane {
@@ -143,7 +166,7 @@ export class Endpoint implements ConnectionOwner, LaneOwner, LeaseOwner, Subscri
   openShared(lane: Lane): boolean {
     if (lane.opening > 0 || !this.mayDial()) return false
     if (this.#sharedCount >= this.settings.pool.max) {
-      this.#makeRoom(lane)
+      makeRoom(lane, this.lanes.values(), this.members.keys())
       return false
     }
     this.#sharedCount++
@@ -209,6 +232,7 @@ export class Endpoint implements ConnectionOwner, LaneOwner, LeaseOwner, Subscri
       username,
       password,
       clientName: this.clientName,
+      wantsPrimary: target.kind === 'sentinel',
     }
     const now = this.context.clock.tick()
     shakeHands(
@@ -316,7 +340,7 @@ export class Endpoint implements ConnectionOwner, LaneOwner, LeaseOwner, Subscri
 
   /** True unless an attempt to connect would be one too many. */
   mayDial(): boolean {
-    if (this.#stopped || this.#reachability.waits) return false
+    if (this.#stopped || this.address === null || this.#reachability.waits) return false
     // While it is down one attempt at a time tells enough.
     const { connection, established } = this.subscriptions.link
     if (this.downSince === null) return true
@@ -327,7 +351,7 @@ export class Endpoint implements ConnectionOwner, LaneOwner, LeaseOwner, Subscri
   /** Makes a connection for the lane; its place has been counted. */
   dial(lane: Lane, pinned: boolean): void {
     const connection = new UpstreamConnection(
-      { address: this.address, keepAlive: this.settings.upstream.keepAlive },
+      { address: this.address!, keepAlive: this.settings.upstream.keepAlive },
       this.context,
       this,
     )
@@ -340,6 +364,7 @@ export class Endpoint implements ConnectionOwner, LaneOwner, LeaseOwner, Subscri
   }
 
   #dialFailed(detail: string): void {
+    this.onUnreachable()
     const inUse = this.subscriptions.link.established || this.#hasReady()
     const delay = this.#reachability.failed(inUse, () => this.#openWanted())
     if (delay === null) return
@@ -356,29 +381,5 @@ export class Endpoint implements ConnectionOwner, LaneOwner, LeaseOwner, Subscri
 
   #wakeAll(lane: Lane): void {
     for (let waiter = lane.waiting.shift(); waiter !== undefined; waiter = lane.waiting.shift()) waiter.granted(null)
-  }
-
-  /**
-   * Sends a connection of another lane away: an idle one if there is, else one of the richest lane when it has answered.
-   * Its place is free when Redis has closed it too, and goes to who has waited longest then.
-   */
-  #makeRoom(lane: Lane): void {
-    for (const connection of this.members.keys()) if (connection.leaving) return
-    let richest: Lane | null = null
-    for (const other of this.lanes.values()) {
-      if (other === lane || other.shared.length === 0) continue
-      const idle = other.shared.find(
-        (connection) => connection.state.current === 'ready' && connection.inflight.length === 0,
-      )
-      if (idle !== undefined) return idle.drain('room')
-      if (richest === null || other.shared.length > richest.shared.length) richest = other
-    }
-    // One that drains already will make room soon.
-    if (richest !== null && lane.shared.length === 0 && !this.#someoneDrains()) richest.shared.at(-1)!.drain('room')
-  }
-
-  #someoneDrains(): boolean {
-    for (const connection of this.members.keys()) if (connection.state.current === 'draining') return true
-    return false
   }
 }

@@ -12,6 +12,8 @@ export interface Identity {
   password: string | null
   /** For CLIENT SETNAME. */
   clientName: string
+  /** True if a replica will not do. */
+  wantsPrimary: boolean
 }
 
 /** What Redis says of itself in its answer to HELLO. */
@@ -73,6 +75,11 @@ export function shakeHands(
       return
     }
     step.done?.(value)
+    if (identity.wantsPrimary && outcome !== null && outcome.info.role !== 'master') {
+      failed = true
+      onFailure({ code: 'upstreamDown', text: `it is a ${outcome.info.role}` })
+      return
+    }
     if (left === 0 && outcome !== null) onDone(outcome)
   }
   for (const step of steps)

@@ -66,6 +66,12 @@ export class Reachability {
     return delay
   }
 
+  /** There is reason to try again at once. */
+  reset(): void {
+    this.stop()
+    this.#backoff.reset()
+  }
+
   stop(): void {
     if (this.#retry !== null) clearTimeout(this.#retry)
     this.#retry = null

@@ -7,7 +7,7 @@ import type { PushReader } from './pending.js'
 
 /** What the link needs of its endpoint. */
 export interface LinkOwner {
-  readonly address: Address
+  readonly address: Address | null
   readonly settings: Pick<Config, 'upstream' | 'pool'>
   readonly context: UpstreamContext
   readonly clientName: string
@@ -51,19 +51,26 @@ export class SubscriptionLink implements ConnectionOwner {
 
   /** Dials, unless that is done or has to wait. */
   open(): void {
-    if (this.connection !== null || !this.endpoint.mayDial()) return
     const { address, settings, context } = this.endpoint
+    if (this.connection !== null || address === null || !this.endpoint.mayDial()) return
     this.connection = new UpstreamConnection({ address, keepAlive: settings.upstream.keepAlive }, context, this)
     this.connection.pushes = this.user
   }
 
   opened(connection: UpstreamConnection): void {
     const { settings, context, clientName } = this.endpoint
-    const { username, password } = settings.upstream.target
+    const { username, password, kind } = settings.upstream.target
     const now = context.clock.tick()
     shakeHands(
       connection,
-      { protocol: 3, database: 0, username, password, clientName: `${clientName}:subscriptions` },
+      {
+        protocol: 3,
+        database: 0,
+        username,
+        password,
+        clientName: `${clientName}:subscriptions`,
+        wantsPrimary: kind === 'sentinel',
+      },
       now,
       now + settings.upstream.connectTimeout,
       (outcome) => {

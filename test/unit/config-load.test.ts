@@ -54,6 +54,7 @@ describe('defaults', () => {
           username: null,
           password: null,
         },
+        sentinel: {},
         start: 'lazy',
         clientName: 'respool',
         connectTimeout: 2000,
@@ -326,7 +327,6 @@ describe('mistakes', () => {
   it('include what this version cannot run', () => {
     const unsupported: string[][] = [
       ['--upstream', 'redis+cluster://a:1'],
-      ['--upstream', 'redis+sentinel://a:1/one'],
       ['--upstream', 'rediss://a:1'],
       [...UPSTREAM, '--workers', '2'],
     ]

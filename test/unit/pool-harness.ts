@@ -30,6 +30,7 @@ export const SETTINGS: UpstreamSettings = {
       username: null,
       password: null,
     },
+    sentinel: {},
     start: 'lazy',
     clientName: 'pooltest',
     connectTimeout: 10_000,

@@ -1,0 +1,154 @@
+import { describeAddress } from '../config/address.js'
+import type { Address } from '../config/config.js'
+import { ControlClient } from '../upstream/control.js'
+import { Backoff } from '../util/backoff.js'
+import type { EventLog } from '../util/log.js'
+
+/** Time for each sentinel to answer, ms. */
+const PATIENCE = 500
+/** How often a sentinel is asked though nothing seems to have changed, ms. */
+const POLL_INTERVAL = 10_000
+const SWITCHED = '+switch-master'
+
+export interface SentinelOptions {
+  /** Some of the sentinels; they name the others. */
+  readonly sentinels: readonly Address[]
+  /** The name by which they know the primary. */
+  readonly service: string
+  readonly clientName: string
+  readonly username: string | null
+  readonly password: string | null
+  /** Delays between rounds in which no sentinel could say, ms. */
+  readonly minDelay: number
+  readonly maxDelay: number
+}
+
+/**
+ * Where the primary is, as the sentinels have it (https://redis.io/docs/latest/develop/reference/sentinel-clients/).
+ *
+ *     refresh ──► ask one sentinel after the other ──► address ──► onPrimary
+ *        ▲                                                └──► the one that knew is listened to
+ *        └── at start; when a message says that it was switched; when the primary seems to be none; now and then
+ *
+ * Whoever is told still has to look whether that server is a primary: a sentinel that was cut off may not have heard.
+ */
+export class SentinelWatch {
+  /** The one that knew last comes first. */
+  readonly sentinels: Address[]
+  #asking = false
+  #again = false
+  #stopped = false
+  #timer: NodeJS.Timeout | null = null
+  #listening: { client: ControlClient; name: string } | null = null
+  readonly #backoff: Backoff
+
+  constructor(
+    readonly options: SentinelOptions,
+    readonly log: EventLog,
+    readonly onPrimary: (address: Address) => void,
+  ) {
+    this.sentinels = [...options.sentinels]
+    this.#backoff = new Backoff(options.minDelay, options.maxDelay)
+  }
+
+  /** Asks; if that is going on already, once more after it. */
+  refresh(): void {
+    if (this.#stopped) return
+    this.#again = this.#asking
+    if (!this.#asking) void this.#round()
+  }
+
+  stop(): void {
+    this.#stopped = true
+    if (this.#timer !== null) clearTimeout(this.#timer)
+    this.#listening?.client.close()
+  }
+
+  async #round(): Promise<void> {
+    this.#asking = true
+    if (this.#timer !== null) clearTimeout(this.#timer)
+    const found = await this.#askAll()
+    this.#asking = false
+    if (this.#stopped) return
+    if (found !== null) {
+      this.#backoff.reset()
+      this.onPrimary(found)
+    }
+    if (this.#again) return this.refresh()
+    this.#timer = setTimeout(() => this.refresh(), found === null ? this.#backoff.next() : POLL_INTERVAL)
+  }
+
+  async #askAll(): Promise<Address | null> {
+    for (const sentinel of [...this.sentinels]) {
+      const client = this.#client(sentinel, null)
+      try {
+        const primary = readAddress(await client.call('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', this.options.service))
+        if (primary === null) {
+          this.log.event('warn', 'sentinel_unaware', this.#fields(sentinel))
+          continue
+        }
+        this.#learn(await client.call('SENTINEL', 'SENTINELS', this.options.service))
+        this.#trust(sentinel)
+        return primary
+      } catch (error) {
+        this.log.event('warn', 'sentinel_failed', { ...this.#fields(sentinel), error: String(error) })
+      } finally {
+        client.close()
+      }
+    }
+    return null
+  }
+
+  /** Asks this one first from now on, and hears from it when another server becomes the primary. */
+  #trust(sentinel: Address): void {
+    const at = this.sentinels.indexOf(sentinel)
+    if (at > 0) this.sentinels.unshift(...this.sentinels.splice(at, 1))
+    const name = describeAddress(sentinel)
+    if (this.#listening?.name === name) return
+    this.#listening?.client.close()
+    const client = this.#client(sentinel, (message) => {
+      if (message === null && this.#listening?.client === client) this.#listening = null
+      if (message === null || this.#concerns(message)) this.refresh()
+    })
+    this.#listening = { client, name }
+    client.call('SUBSCRIBE', SWITCHED).catch((error: unknown) => {
+      this.log.event('warn', 'sentinel_failed', { ...this.#fields(sentinel), error: String(error) })
+    })
+  }
+
+  /** Messages read "SERVICE OLD-HOST OLD-PORT NEW-HOST NEW-PORT". */
+  #concerns(message: unknown): boolean {
+    const [, , text] = message as unknown[]
+    return typeof text === 'string' && text.startsWith(`${this.options.service} `)
+  }
+
+  /** Takes in the sentinels that another one knows: arrays of names and values. */
+  #learn(rows: unknown): void {
+    if (!Array.isArray(rows)) return
+    const known = new Set(this.sentinels.map(describeAddress))
+    for (const row of rows as unknown[]) {
+      if (!Array.isArray(row)) continue
+      const value = (name: string): unknown => (row as unknown[])[row.indexOf(name) + 1]
+      const address = readAddress([value('ip'), value('port')])
+      if (address !== null && !known.has(describeAddress(address))) this.sentinels.push(address)
+    }
+  }
+
+  #client(address: Address, onMessage: ((message: unknown) => void) | null): ControlClient {
+    const { clientName, username, password } = this.options
+    return new ControlClient({ address, clientName, username, password, timeout: PATIENCE }, onMessage)
+  }
+
+  #fields(sentinel: Address): { sentinel: string; service: string } {
+    return { sentinel: describeAddress(sentinel), service: this.options.service }
+  }
+}
+
+/** A pair of host and port, as texts. */
+function readAddress(pair: unknown): Address | null {
+  if (!Array.isArray(pair)) return null
+  const [host, port] = pair as unknown[]
+  const number = Number(port)
+  if (typeof host !== 'string' || host === '' || !Number.isInteger(number) || number < 1 || number > 65_535) return null
+  return { kind: 'tcp', host, port: number }
+}
