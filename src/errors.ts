@@ -61,9 +61,14 @@ export const ERRORS = {
   timedOut: row('OUTCOMEUNKNOWN Redis did not answer the command in time'),
 
   // What cannot be carried.
-  /** With the command's name in place of the sign. */
+  /** These with the command's name in place of the sign. */
   refused: row("ERR respool does not carry '%': to let it through, list it under commands.allow"),
   subscribedElsewhere: row('ERR respool does not carry this command for a connection that has subscriptions'),
+  refusedInTransaction: row("ERR respool answers '%' itself, and cannot do so within a transaction"),
+  beyondStandIn: row("ERR respool only stands in for the servers that '%' is meant for"),
+  noPlace: row(
+    'ERR respool cannot say where its unix socket can be dialled: give that listener an address to announce',
+  ),
   largeLocal: row('ERR respool does not take arguments of this size for this command'),
   stalled: row('ERR respool closed the connection: a started command was not finished in time', false, true),
 } as const satisfies Record<string, ErrorRow>

@@ -33,6 +33,11 @@ const REPLY_FACTOR = 4
 /** How long commands may go on after a stop was asked for, ms. */
 const DRAIN_TIME = 5000
 
+/** Commands that go to Redis after all. */
+function withdrawn({ cluster, sentinel }: Config['standIn']): string[] {
+  return [...(cluster ? [] : ['cluster']), ...(sentinel ? [] : ['sentinel'])]
+}
+
 /** Everything put together: what main starts and stops, and what the admin server shows. */
 export class Proxy {
   readonly recorder: Recorder
@@ -55,7 +60,7 @@ export class Proxy {
     readonly config: Config,
     readonly log: EventLog,
   ) {
-    this.table = new CommandTable(config.commands.allow)
+    this.table = new CommandTable(config.commands.allow, withdrawn(config.standIn))
     this.recorder = new Recorder(this.table.size)
     const turns = new TurnQueue()
     const requests = new ReadBuffer()
@@ -78,6 +83,7 @@ export class Proxy {
       databases: new Databases((index) => this.#askDatabase(index)),
       login: new Login(target),
       scripts: new ScriptMemory(config.scripts.cacheCount, config.scripts.cacheBytes),
+      standIn: config.standIn,
       lookahead: new RequestScanner(limits),
       log,
       limits: {
@@ -98,8 +104,8 @@ export class Proxy {
       limits,
       buffered: this.#buffered,
     }
-    this.#listeners = config.listen.map(({ address, pooling }) => {
-      const options = { address, pooling, maxConnections: config.limits.connections }
+    this.#listeners = config.listen.map((listen) => {
+      const options = { ...listen, maxConnections: config.limits.connections }
       return new Listener(options, downstream, this.connections, log)
     })
   }

@@ -29,9 +29,7 @@ const MAX_LINES = 400
 const GENERATED = new Set(['commands/generated.ts'])
 
 /** Installed for what comes next; each with its reason. */
-const NOT_IMPORTED_YET: Record<string, string> = {
-  'cluster-key-slot': 'commands are not routed by slot yet',
-}
+const NOT_IMPORTED_YET: Record<string, string> = {}
 
 const TOP_LEVEL = new Set([
   ...['package.json', 'package-lock.json', 'tsconfig.json', 'eslint.config.js', 'README.md', 'LICENSE', 'Dockerfile'],

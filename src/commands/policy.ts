@@ -11,7 +11,8 @@ export interface PolicyRow {
 
 const answered = 'acts on the session only; a shared connection must not feel it'
 const asked = 'answers what the session knows by itself, and at once even when no server can be reached'
-const cluster = 'sets a mode of the connection, which the session keeps and routing acts on'
+const cluster = 'sets a mode of the connection, which must not stay behind on a shared one'
+const standIn = 'tells applications of a topology in which respool stands in for all servers'
 const waits = 'the connection answers nothing else until data comes or the time is over'
 const transaction = 'state of the connection that lasts over several commands'
 const pushes = 'messages come unasked, so the connection can have one owner only'
@@ -42,6 +43,8 @@ export const policy: readonly PolicyRow[] = [
   { name: 'asking', handling: 'local', reason: cluster },
   { name: 'readonly', handling: 'local', reason: cluster },
   { name: 'readwrite', handling: 'local', reason: cluster },
+
+  { name: 'cluster', handling: 'local', reason: standIn },
 
   { name: 'multi', handling: 'transaction', reason: transaction },
   { name: 'exec', handling: 'transaction', reason: transaction },
@@ -147,11 +150,17 @@ export function policyFor(name: string): PolicyRow | undefined {
 
 /**
  * The policy's word on the command, else on its container, else what follows from its flags (bits of `Flag`). What would be refused
- * but is allowed gets a connection of its own, which no one uses afterwards.
+ * but is allowed gets a connection of its own, which no one uses afterwards; what would be answered here but is withdrawn from that is forwarded.
  */
-export function handlingFor(name: string, flags: number, allowed: readonly string[]): Handling {
+export function handlingFor(
+  name: string,
+  flags: number,
+  allowed: readonly string[],
+  withdrawn: readonly string[],
+): Handling {
   const container = name.split('|', 1)[0]
   const handling = rows.get(name)?.handling ?? rows.get(container)?.handling ?? handlingByFlags(flags)
+  if (handling === 'local' && withdrawn.includes(container)) return 'forward'
   return handling === 'refuse' && allowed.includes(name) ? 'relay' : handling
 }
 

@@ -115,12 +115,17 @@ export interface ArgumentReader {
   text(i: number): string
 }
 
-/**
- * The row whose handling counts. A subcommand can be something else altogether (SCRIPT KILL is no SCRIPT LOAD), unless all of its
- * container is handled in one way.
- */
+/** The row whose handling counts for a command. */
 export function ruling(spec: CommandSpec, args: ArgumentReader): CommandSpec {
-  return spec.handling === 'forward' ? resolve(spec, args) : spec
+  return rulingOf(spec, resolve(spec, args))
+}
+
+/**
+ * The one whose handling counts of a command's row and its subcommand's. A subcommand can be something else altogether (SCRIPT KILL is
+ * no SCRIPT LOAD, CLUSTER SYNCSLOTS no CLUSTER SLOTS), unless both are handled here, which the container's handler does.
+ */
+export function rulingOf(container: CommandSpec, row: CommandSpec): CommandSpec {
+  return container.handling === 'forward' || row.handling !== container.handling ? row : container
 }
 
 /** The row that counts for a command: its subcommand's, when it has one that is known. */

@@ -22,8 +22,14 @@ export class CommandTable {
   readonly #index = new NameIndex(generatedRows.length + policy.length + maxLearned)
   #learned = 0
 
-  /** @param allowed names of commands that are carried though the policy refuses them */
-  constructor(readonly allowed: readonly string[] = []) {
+  /**
+   * @param allowed names of commands that are carried though the policy refuses them
+   * @param withdrawn names of commands that are forwarded though the policy has them answered here
+   */
+  constructor(
+    readonly allowed: readonly string[] = [],
+    readonly withdrawn: readonly string[] = [],
+  ) {
     this.other = this.#append({ name: 'other', arity: 0, flags: '', keys: '' })
     // A name has several rows where servers differ; the last one is the newest server's.
     const newest = new Map(generatedRows.map((row) => [row[0], row]))
@@ -117,7 +123,7 @@ export class CommandTable {
       name: row.name,
       arity: row.arity,
       flags,
-      handling: handlingFor(row.name, flags, this.allowed),
+      handling: handlingFor(row.name, flags, this.allowed, this.withdrawn),
       keySpecs,
       soleKey: soleKey(keySpecs),
       subcommands: null,

@@ -1,5 +1,5 @@
 import { isIPv6 } from 'node:net'
-import type { Address } from './config.js'
+import type { Address, Place } from './config.js'
 import { Mistake, shown } from './mistake.js'
 
 export const HIGHEST_PORT = 65_535
@@ -21,6 +21,17 @@ export function parseAddress(text: string): Address {
   const { host, port } = splitHostPort(text)
   if (port === null) throw new Mistake(`must be HOST:PORT, :PORT or unix:PATH, not ${shown(text)}`)
   return { kind: 'tcp', host: host === '' ? '' : parseHost(host), port: parsePort(port, 0) }
+}
+
+/**
+ * Parses `HOST:PORT` as something that others can dial.
+ *
+ * @throws Mistake
+ */
+export function parsePlace(text: string): Place {
+  const { host, port } = splitHostPort(text)
+  if (port === null) throw new Mistake(`must announce HOST:PORT, not ${shown(text)}`)
+  return { host: parseHost(host), port: parsePort(port, 1) }
 }
 
 /** The address as it is written in the configuration; also the name of an endpoint. */

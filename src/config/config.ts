@@ -4,6 +4,20 @@ export type Pooling = 'command' | 'session'
 /** Where to listen or connect. An empty `host` means every interface, IPv4 and IPv6, as `server.listen` reads it. */
 export type Address = { kind: 'tcp'; host: string; port: number } | { kind: 'unix'; path: string }
 
+/** Where applications can connect to. */
+export interface Place {
+  readonly host: string
+  readonly port: number
+}
+
+/** What respool stands in for, whatever its upstream is. */
+export interface StandIn {
+  readonly cluster: boolean
+  readonly sentinel: boolean
+  /** The names that it knows as a sentinel; empty for any. */
+  readonly services: readonly string[]
+}
+
 /** What an upstream URL names. */
 export interface UpstreamTarget {
   kind: 'standalone' | 'cluster' | 'sentinel'
@@ -22,7 +36,8 @@ export interface UpstreamTarget {
  * What each key means and allows stands in schema.ts.
  */
 export interface Config {
-  listen: { address: Address; pooling: Pooling }[]
+  /** `announce` is what applications are told about the listener; null for where they have dialled. */
+  listen: { address: Address; pooling: Pooling; announce: Place | null }[]
   /** Null if switched off. */
   admin: Address | null
   upstream: {
@@ -56,6 +71,7 @@ export interface Config {
     /** Names in the command table of what is carried though it would be refused by default. */
     allow: readonly string[]
   }
+  standIn: StandIn
   limits: {
     connections: number
     bulkBytes: number

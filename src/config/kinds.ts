@@ -1,6 +1,6 @@
-import Type from 'typebox'
-import { describeAddress, parseAddress } from './address.js'
-import type { Address, Pooling, UpstreamTarget } from './config.js'
+import Type, { type Static } from 'typebox'
+import { describeAddress, parseAddress, parsePlace } from './address.js'
+import type { Address, Config, UpstreamTarget } from './config.js'
 import { Mistake } from './mistake.js'
 import { DURATION_PATTERN, formatDuration, formatSize, parseDuration, parseSize, SIZE_PATTERN } from './units.js'
 import { formatUpstreamUrl, parseUpstreamUrl } from './upstream-url.js'
@@ -54,6 +54,13 @@ export function choice<const T extends string>(byDefault: T, description: string
   return Type.Enum([...among], { default: byDefault, title: `one of ${among.join(', ')}`, description })
 }
 
+/** A switch. */
+export function onOff(byDefault: 'on' | 'off', description: string) {
+  return Type.Codec(Type.Enum(['on', 'off'], { default: byDefault, title: 'on or off', description }))
+    .Decode((given) => given === 'on')
+    .Encode((on) => (on ? 'on' : 'off'))
+}
+
 /** A list of words, empty by default. */
 export function choices<const T extends string>(description: string, among: readonly T[]) {
   const title = `one of ${among.join(', ')}`
@@ -68,6 +75,17 @@ export function choices<const T extends string>(description: string, among: read
 export function word(byDefault: string, description: string, maxLength: number) {
   const title = `text of 1 to ${maxLength} printable ASCII characters without spaces`
   return Type.String({ default: byDefault, title, description, pattern: '^[!-~]+$', maxLength })
+}
+
+/** A list of names, empty by default. */
+export function names(description: string, maxItems: number) {
+  const title = 'a name of printable ASCII characters without spaces'
+  return Type.Array(Type.String({ title, pattern: '^[!-~]+$', maxLength: 256 }), {
+    default: [],
+    maxItems,
+    title: `a list of at most ${maxItems} names`,
+    description,
+  })
 }
 
 const TEXT = 'text that is not empty (in quotes if it could be read as something else)'
@@ -111,17 +129,34 @@ export function listener() {
           ['command', 'session'],
         ),
       ),
+      announce: Type.Optional(
+        Type.String({
+          title: 'HOST:PORT',
+          description:
+            'Where cluster and sentinel clients are told to connect, if not to the address that they have dialled.',
+        }),
+      ),
     },
     { additionalProperties: false },
   )
   return Type.Codec(Type.Union([Type.String(), entry], { title: `${ADDRESS}, or one under the key address` }))
-    .Decode((given): { address: Address; pooling: Pooling } => {
-      const { address, pooling } = typeof given === 'string' ? { address: given, pooling: undefined } : given
-      return { address: parseAddress(address), pooling: pooling ?? 'command' }
+    .Decode((given): Config['listen'][number] => {
+      const {
+        address,
+        pooling = 'command',
+        announce,
+      }: Static<typeof entry> = typeof given === 'string' ? { address: given } : given
+      return {
+        address: parseAddress(address),
+        pooling,
+        announce: announce === undefined ? null : parsePlace(announce),
+      }
     })
-    .Encode(({ address, pooling }) => {
+    .Encode(({ address, pooling, announce }) => {
       const text = describeAddress(address)
-      return pooling === 'command' ? text : { address: text, pooling }
+      if (pooling === 'command' && announce === null) return text
+      const announced = announce === null ? {} : { announce: describeAddress({ kind: 'tcp', ...announce }) }
+      return { address: text, ...(pooling === 'command' ? {} : { pooling }), ...announced }
     })
 }
 

@@ -7,6 +7,8 @@ import {
   fraction,
   integer,
   listener,
+  names,
+  onOff,
   secret,
   size,
   text,
@@ -100,6 +102,15 @@ const commands = section('What applications may do.', {
   ),
 })
 
+const standIn = section('What applications may take respool for, whatever its upstream is.', {
+  cluster: onOff('on', 'Answers CLUSTER as a cluster of one node, so that cluster clients need no other address.'),
+  sentinel: onOff(
+    'on',
+    'Answers SENTINEL as the only sentinel of one primary, so that sentinel clients need no other.',
+  ),
+  services: names('The names that it knows as a sentinel; if there are none, it takes any.', 64),
+})
+
 const limits = section('What applications may use.', {
   connections: integer(20_000, 'Application connections per process.', { minimum: 1, maximum: MILLION }),
   bulkBytes: size('512mb', 'Longest argument of a command.'),
@@ -149,6 +160,7 @@ export const schema = section('Configuration of respool.', {
   upstream,
   pool,
   commands,
+  standIn,
   limits,
   scripts,
   log: section('The log on standard output.', {

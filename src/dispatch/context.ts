@@ -1,3 +1,4 @@
+import type { StandIn } from '../config/config.js'
 import type { CommandTable } from '../commands/table.js'
 import type { Recorder } from '../metrics/recorder.js'
 import type { RequestScanner } from '../resp/request-scanner.js'
@@ -21,6 +22,7 @@ export interface DispatchContext<S extends { readonly id: number }> {
   readonly databases: Databases
   readonly login: Login
   readonly scripts: ScriptMemory
+  readonly standIn: StandIn
   /** For a look at what is in hand behind a command. */
   readonly lookahead: RequestScanner
   readonly log: EventLog

@@ -1,8 +1,12 @@
+import type { Place } from '../config/config.js'
+
 /** What a session needs of the connection that it belongs to. */
 export interface Downstream {
   /** The peer's and our own address, as CLIENT LIST shows them. */
   readonly remoteAddress: string
   readonly localAddress: string
+  /** Where its listener says that applications can connect to; null for where they did. */
+  readonly announce: Place | null
   /** Queues a range for the end of the loop turn; the bytes are copied before their buffer is used again. */
   write(buf: Buffer, start: number, end: number): void
   /** Queues bytes that nobody changes any more, without copying them. */

@@ -1,7 +1,7 @@
 import type { CommandSpec } from '../commands/spec.js'
 import type { PinReason } from '../metrics/recorder.js'
 import { Arguments } from '../resp/arguments.js'
-import { ERRORS } from '../errors.js'
+import { type ErrorCode, ERRORS } from '../errors.js'
 import { error } from '../resp/encode.js'
 import { askOnLease } from './asked.js'
 import { answer, isHarmless, movesSession } from './local/local.js'
@@ -53,6 +53,8 @@ export function answerLocally(session: Session, spec: CommandSpec, frame: Frame)
     case 'code':
       session.answerError(spec, outcome.code)
       return true
+    case 'refuse':
+      return refuseAs(session, spec, outcome.code, outcome.name)
     case 'drain':
       return session.hold('drained')
     case 'hold':
@@ -94,8 +96,13 @@ export function refuse(session: Session, spec: CommandSpec): true {
     session.downstream.destroy('http')
     return true
   }
-  session.context.recorder.error('refused')
-  session.answer(spec, error(ERRORS.refused.text.replace('%', spec.name)), true)
+  return refuseAs(session, spec, 'refused', spec.name)
+}
+
+/** Answers an error of the table that names a command. */
+export function refuseAs(session: Session, spec: CommandSpec, code: ErrorCode, name: string): true {
+  session.context.recorder.error(code)
+  session.answer(spec, error(ERRORS[code].text.replace('%', name)), true)
   return true
 }
 

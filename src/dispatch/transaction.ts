@@ -1,9 +1,9 @@
 import { type CommandSpec, isBlocking } from '../commands/spec.js'
 import { Arguments } from '../resp/arguments.js'
 import { OK, QUEUED } from '../resp/encode.js'
-import { isHarmless, movesSession } from './local/local.js'
+import { isHarmless, isStandIn, movesSession } from './local/local.js'
 import { hasArity } from './local/syntax.js'
-import { answerLocally, dispatchOpen, dispatchTransaction, refuse } from './open.js'
+import { answerLocally, dispatchOpen, dispatchTransaction, refuse, refuseAs } from './open.js'
 import { recountLast } from './publish.js'
 import { reasonOf, relay } from './relay.js'
 import { loadBeside, noteEnd } from './scripts/queued.js'
@@ -40,10 +40,11 @@ export function dispatchQueueing(session: Session, spec: CommandSpec, frame: Fra
   if (leaves) return answerLocally(session, spec, frame)
   const alone =
     spec.handling === 'relay' || spec.handling === 'subscribe' || (spec.handling === 'local' && !isHarmless(spec))
-  if (spec.handling === 'refuse' || (alone && session.subscribed)) {
+  if (spec.handling === 'refuse' || isStandIn(spec) || (alone && session.subscribed)) {
     // As after any error while queueing, EXEC must fail: that takes the transaction off Redis.
     if (session.inflight > 0) return session.hold('drained')
     session.dropLease()
+    if (isStandIn(spec)) return refuseAs(session, spec, 'refusedInTransaction', spec.name)
     return alone ? relay(session, spec, frame, 'session') : refuse(session, spec)
   }
   if (alone) return relay(session, spec, frame, 'session')

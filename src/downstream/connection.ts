@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
-import type { Pooling } from '../config/config.js'
-import { type CommandSpec, resolve } from '../commands/spec.js'
+import type { Place, Pooling } from '../config/config.js'
+import { type CommandSpec, resolve, rulingOf } from '../commands/spec.js'
 import { dispatch } from '../dispatch/dispatcher.js'
 import { type Frame, ownFrame } from '../dispatch/send.js'
 import { relayBytes } from '../dispatch/relay.js'
@@ -77,6 +77,7 @@ export class DownstreamConnection implements Downstream, TurnTask {
     /** What stands for both addresses of a unix socket. */
     unixName: string,
     pooling: Pooling,
+    readonly announce: Place | null,
     readonly onClosed: (connection: DownstreamConnection) => void,
   ) {
     const { remoteAddress, remotePort, localAddress, localPort } = accepted
@@ -260,9 +261,7 @@ export class DownstreamConnection implements Downstream, TurnTask {
     const { session } = this
     const row = known.subcommands === null ? known : resolve(known, new Arguments(buf, start, end))
     session.lastCommand = row.name
-    // A subcommand can be something else altogether: SCRIPT KILL is no SCRIPT LOAD.
-    const ruling = known.handling === 'forward' ? row : known
-    return dispatch(session, ruling, frame)
+    return dispatch(session, rulingOf(known, row), frame)
   }
 
   /** What to do with a name that the table does not have; null while Redis is asked about it. */

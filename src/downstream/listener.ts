@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { lstatSync, unlinkSync } from 'node:fs'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import { describeAddress } from '../config/address.js'
-import type { Address, Pooling } from '../config/config.js'
+import type { Address, Place, Pooling } from '../config/config.js'
 import { ERROR_FRAMES } from '../errors.js'
 import type { EventLog } from '../util/log.js'
 import { DownstreamConnection, type DownstreamContext } from './connection.js'
@@ -15,6 +15,7 @@ const KEEP_ALIVE = 30_000
 export interface ListenerOptions {
   address: Address
   pooling: Pooling
+  announce: Place | null
   /** Most connections that all listeners together may have. */
   maxConnections: number
 }
@@ -65,11 +66,11 @@ export class Listener {
       return
     }
     recorder.connectionsAccepted++
-    const { address, pooling } = this.options
+    const { address, pooling, announce } = this.options
     // As Redis shows the connections of its unix socket.
     const unixName = address.kind === 'unix' ? `${address.path}:0` : ''
     const forget = (connection: DownstreamConnection) => this.connections.delete(connection)
-    this.connections.add(new DownstreamConnection(socket, this.context, unixName, pooling, forget))
+    this.connections.add(new DownstreamConnection(socket, this.context, unixName, pooling, announce, forget))
   }
 }
 

@@ -26,6 +26,11 @@ export class Arguments {
     return this.buf.toString('latin1', this.#starts[i], this.#ends[i])
   }
 
+  /** Argument i as it is, in the buffer that it came in. */
+  bytes(i: number): Buffer {
+    return this.buf.subarray(this.#starts[i], this.#ends[i])
+  }
+
   lower(i: number): string {
     return this.text(i).toLowerCase()
   }

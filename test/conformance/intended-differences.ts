@@ -58,6 +58,21 @@ export const INTENDED_DIFFERENCES: readonly IntendedDifference[] = [
     proxied: /^:1\r\n$/,
   },
   {
+    command: /^CLUSTER (INFO|SLOTS|NODES|SHARDS|MYID|KEYSLOT k|HELP)$/i,
+    reason: 'respool stands in for a cluster, which the server is not',
+    proxied: /^[*:$=]\d/,
+  },
+  {
+    command: /^(READONLY|READWRITE|ASKING)$/i,
+    reason: 'respool stands in for a cluster, which the server is not',
+    proxied: /^\+OK\r\n$/,
+  },
+  {
+    command: /^CLUSTER\b/i,
+    reason: 'within a transaction the server would speak of another cluster than the one respool stands in for',
+    proxied: /^-ERR respool answers 'cluster' itself, and cannot do so within a transaction\r\n$/,
+  },
+  {
     command: /^(SELECT|CLIENT|AUTH|HELLO) .{60}/,
     reason:
       'respool keeps no argument of over 64 KiB for the commands it answers itself; Redis too answers these with errors',

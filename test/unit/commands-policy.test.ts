@@ -27,7 +27,7 @@ describe('policy', () => {
         .filter((name) => !name.includes('|'))
         .sort()
         .join(' ')
-    assert.equal(tops('local'), 'asking auth client echo hello ping quit readonly readwrite reset select')
+    assert.equal(tops('local'), 'asking auth client cluster echo hello ping quit readonly readwrite reset select')
     assert.equal(tops('transaction'), 'discard exec multi unwatch watch')
     assert.equal(tops('block'), 'blmove blmpop blpop brpop brpoplpush bzmpop bzpopmax bzpopmin wait waitaof')
     assert.equal(tops('blockIf'), 'xread xreadgroup')
@@ -46,8 +46,13 @@ describe('policy', () => {
     const handlings = ['script', 'script|load', 'script|kill', 'script|debug', 'cluster|slots', 'cluster|syncslots']
     assert.deepEqual(
       handlings.map((name) => table.get(name)!.handling),
-      ['forward', 'script', 'block', 'refuse', 'forward', 'refuse'],
+      ['forward', 'script', 'block', 'refuse', 'local', 'refuse'],
     )
+    const withdrawn = new CommandTable([], ['cluster'])
+    const without = ['cluster', 'cluster|slots', 'cluster|syncslots', 'client'].map(
+      (name) => withdrawn.get(name)!.handling,
+    )
+    assert.deepEqual(without, ['forward', 'forward', 'refuse', 'local'])
   })
 
   it('refuses by default what the configuration can allow, which then gets a connection of its own', () => {

@@ -57,7 +57,7 @@ describe('a configuration file', () => {
     ['log:\n  zzzzzz: 1', 'f:2: log.zzzzzz: unknown key (known here: level)'],
     [
       '__proto__: {max: 1}',
-      'f:1: __proto__: unknown key (known here: listen, admin, upstream, pool, commands, limits, scripts, log, workers)',
+      'f:1: __proto__: unknown key (known here: listen, admin, upstream, pool, commands, standIn, limits, scripts, log, workers)',
     ],
     ['[a]: 1', 'f:1: unknown key (see config/respool.yaml)'],
     ['1: 1', 'f:1: unknown key (see config/respool.yaml)'],
@@ -223,7 +223,9 @@ describe('the JSON Schema', () => {
   })
 
   it('accepts both forms of a listener', () =>
-    assert.ok(Check(schema, { listen: [':1', { address: ':2' }, { address: ':3', pooling: 'session' }] })))
+    assert.ok(
+      Check(schema, { listen: [':1', { address: ':2' }, { address: ':3', pooling: 'session', announce: 'h:1' }] }),
+    ))
 
   it('refuses unknown keys and wrong values', () => {
     const wrong = [

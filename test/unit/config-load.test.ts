@@ -42,7 +42,7 @@ const lines = (given: Given) => describeProblems(problems(given)).split('\n')
 describe('defaults', () => {
   it('are those that are documented', () => {
     assert.deepEqual(config({ argv: ['--upstream', 'redis://10.0.0.1'] }), {
-      listen: [{ address: { kind: 'tcp', host: '127.0.0.1', port: 6379 }, pooling: 'command' }],
+      listen: [{ address: { kind: 'tcp', host: '127.0.0.1', port: 6379 }, pooling: 'command', announce: null }],
       admin: { kind: 'tcp', host: '127.0.0.1', port: 9121 },
       upstream: {
         target: {
@@ -74,6 +74,7 @@ describe('defaults', () => {
         leases: { max: 64, waitTimeout: 4000, maxWaiters: 1000, reserve: 8, maxBlocking: 0 },
       },
       commands: { allow: [] },
+      standIn: { cluster: true, sentinel: true, services: [] },
       limits: {
         connections: 20_000,
         bulkBytes: 536_870_912,
@@ -120,8 +121,8 @@ describe('precedence', () => {
     assert.equal(log.level, 'error')
     assert.deepEqual(admin, { kind: 'tcp', host: '', port: 1 })
     assert.deepEqual(listen, [
-      { address: { kind: 'tcp', host: '', port: 3 }, pooling: 'command' },
-      { address: { kind: 'unix', path: '/s' }, pooling: 'command' },
+      { address: { kind: 'tcp', host: '', port: 3 }, pooling: 'command', announce: null },
+      { address: { kind: 'unix', path: '/s' }, pooling: 'command', announce: null },
     ])
     assert.deepEqual([pool.max, pool.min], [2, 2])
   })
@@ -383,7 +384,8 @@ describe('secrets', () => {
 describe('what is shown of the configuration', () => {
   it('can be read again and gives the same', () => {
     const yaml = [
-      'listen: [":0", unix:/s, {address: "[::1]:5"}, {address: ":7", pooling: session}]',
+      'listen: [":0", unix:/s, {address: "[::1]:5"}, {address: ":7", pooling: session}, {address: unix:/t, announce: "[::2]:8"}]',
+      'standIn: {cluster: off, services: [a, b]}',
       'admin: off',
       'upstream: {url: redis+unix:///r%3F?db=4, holdTime: 1234, keepAlive: 0, reconnect: {minDelay: 1s, maxDelay: 1m}}',
       'limits: {bulkBytes: 1.5mb, idleTimeout: 36h}',

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { describeAddress, parseAddress, reaches } from '../../src/config/address.ts'
+import { describeAddress, parseAddress, parsePlace, reaches } from '../../src/config/address.ts'
 import { Mistake } from '../../src/config/mistake.ts'
 import { formatDuration, formatSize, parseDuration, parseSize } from '../../src/config/units.ts'
 import { formatUpstreamUrl, parseUpstreamUrl } from '../../src/config/upstream-url.ts'
@@ -70,6 +70,13 @@ describe('addresses', () => {
   ]) {
     it(`refuses ${JSON.stringify(text)}`, () => assert.throws(() => parseAddress(text), Mistake))
   }
+
+  it('that are announced can be dialled', () => {
+    assert.deepEqual(parsePlace('redis.local:6379'), { host: 'redis.local', port: 6379 })
+    assert.deepEqual(parsePlace('[::1]:1'), { host: '::1', port: 1 })
+    for (const text of ['', 'h', ':1', 'h:0', 'h:65536', 'unix:/s'])
+      assert.throws(() => parsePlace(text), Mistake, text)
+  })
 
   it('knows which connections end at a listener', () => {
     const ends = (target: string, listener: string) => reaches(parseAddress(target), parseAddress(listener))

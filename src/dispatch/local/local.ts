@@ -4,6 +4,7 @@ import { bulk, OK, PONG } from '../../resp/encode.js'
 import type { Session } from '../session.js'
 import { auth, hello } from './hello.js'
 import { client } from './client.js'
+import { cluster, ofClusterConnection } from './cluster.js'
 import { code, DRAIN, failure, HOLD, type Outcome, reply } from './outcome.js'
 import { hasArity, parseInteger, wrongArity } from './syntax.js'
 
@@ -19,10 +20,10 @@ const LOCAL: ReadonlyMap<string, LocalCommand> = new Map<string, LocalCommand>([
   ['hello', hello],
   ['auth', auth],
   ['client', client],
-  // Redis's answer outside cluster mode: there is one node, and it takes reads and writes.
-  ['readonly', clusterOnly],
-  ['readwrite', clusterOnly],
-  ['asking', clusterOnly],
+  ['cluster', cluster],
+  ['readonly', ofClusterConnection],
+  ['readwrite', ofClusterConnection],
+  ['asking', ofClusterConnection],
 ])
 
 /** What a local command comes to, given that its name has a handler. */
@@ -38,6 +39,11 @@ export function answer(session: Session, spec: CommandSpec, args: Arguments): Ou
 /** Local commands that a transaction or a watch can contain without harm to the connection that it runs on. */
 export function isHarmless(spec: CommandSpec): boolean {
   return spec.name === 'ping' || spec.name === 'echo'
+}
+
+/** Commands whose answer from Redis would speak of another server than the one that respool stands in for. */
+export function isStandIn(spec: CommandSpec): boolean {
+  return spec.handling === 'local' && (spec.name === 'cluster' || spec.name === 'sentinel')
 }
 
 /** True if a command takes its session to another database or protocol, or might. */
@@ -71,8 +77,4 @@ function select(session: Session, args: Arguments): Outcome {
   }
   session.changeLane(session.protocol, index)
   return reply(OK)
-}
-
-function clusterOnly(): Outcome {
-  return failure('ERR This instance has cluster support disabled')
 }

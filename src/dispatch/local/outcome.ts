@@ -9,6 +9,8 @@ export type Outcome =
   | { readonly kind: 'error'; readonly text: string }
   /** An error of the table. */
   | { readonly kind: 'code'; readonly code: ErrorCode }
+  /** An error of the table that names a command. */
+  | { readonly kind: 'refuse'; readonly code: ErrorCode; readonly name: string }
   /** Ask again when nothing is in flight: it changes where the following commands go. */
   | { readonly kind: 'drain' }
   /** Ask again when the session is resumed: Redis is being asked. */
@@ -27,6 +29,8 @@ export type Outcome =
 export const reply = (text: string): Outcome => ({ kind: 'reply', text })
 export const failure = (text: string): Outcome => ({ kind: 'error', text })
 export const code = (errorCode: ErrorCode): Outcome => ({ kind: 'code', code: errorCode })
+/** The command is for what respool only stands in for. */
+export const beyond = (name: string): Outcome => ({ kind: 'refuse', code: 'beyondStandIn', name })
 export const relayed = (reason: PinReason): Outcome => ({ kind: 'relay', reason })
 export const DRAIN: Outcome = { kind: 'drain' }
 export const asked = (reason: PinReason, request: (() => string) | null, judge: Judge): Outcome => ({
