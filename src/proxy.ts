@@ -33,6 +33,9 @@ const REPLY_FACTOR = 4
 /** How long commands may go on after a stop was asked for, ms. */
 const DRAIN_TIME = 5000
 
+/** The name that sentinels have for their primary in the sample configuration of Redis. */
+const USUAL_SERVICE = 'mymaster'
+
 /** Commands that go to Redis after all. */
 function withdrawn({ cluster, sentinel }: Config['standIn']): string[] {
   return [...(cluster ? [] : ['cluster']), ...(sentinel ? [] : ['sentinel'])]
@@ -83,7 +86,7 @@ export class Proxy {
       databases: new Databases((index) => this.#askDatabase(index)),
       login: new Login(target),
       scripts: new ScriptMemory(config.scripts.cacheCount, config.scripts.cacheBytes),
-      standIn: config.standIn,
+      standIn: { ...config.standIn, service: target.service ?? USUAL_SERVICE },
       lookahead: new RequestScanner(limits),
       log,
       limits: {

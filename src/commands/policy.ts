@@ -45,6 +45,7 @@ export const policy: readonly PolicyRow[] = [
   { name: 'readwrite', handling: 'local', reason: cluster },
 
   { name: 'cluster', handling: 'local', reason: standIn },
+  { name: 'sentinel', handling: 'local', reason: standIn },
 
   { name: 'multi', handling: 'transaction', reason: transaction },
   { name: 'exec', handling: 'transaction', reason: transaction },

@@ -22,7 +22,8 @@ export interface DispatchContext<S extends { readonly id: number }> {
   readonly databases: Databases
   readonly login: Login
   readonly scripts: ScriptMemory
-  readonly standIn: StandIn
+  /** `service` is what the primary is called where nobody has given a name. */
+  readonly standIn: StandIn & { readonly service: string }
   /** For a look at what is in hand behind a command. */
   readonly lookahead: RequestScanner
   readonly log: EventLog

@@ -18,6 +18,9 @@ export const bulk = (text: string): string => `$${text.length}\r\n${text}\r\n`
 export const array = (items: readonly string[]): string => `*${items.length}\r\n${items.join('')}`
 export const nullReply = (protocol: Protocol): string => (protocol === 3 ? '_\r\n' : '$-1\r\n')
 
+/** What stands in place of an array. */
+export const nullArray = (protocol: Protocol): string => (protocol === 3 ? '_\r\n' : '*-1\r\n')
+
 /** Pairs of a name and an encoded value: a map in RESP3, a flat array in RESP2. */
 export function map(protocol: Protocol, pairs: readonly (readonly [string, string])[]): string {
   const body = pairs.map(([name, value]) => bulk(name) + value).join('')

@@ -68,6 +68,11 @@ export const INTENDED_DIFFERENCES: readonly IntendedDifference[] = [
     proxied: /^\+OK\r\n$/,
   },
   {
+    command: /^SENTINEL MASTERS$/i,
+    reason: 'respool stands in for a sentinel, which the server is not',
+    proxied: /^\*1\r\n[*%]\d+\r\n\$4\r\nname\r\n/,
+  },
+  {
     command: /^CLUSTER\b/i,
     reason: 'within a transaction the server would speak of another cluster than the one respool stands in for',
     proxied: /^-ERR respool answers 'cluster' itself, and cannot do so within a transaction\r\n$/,

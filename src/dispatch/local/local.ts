@@ -5,6 +5,7 @@ import type { Session } from '../session.js'
 import { auth, hello } from './hello.js'
 import { client } from './client.js'
 import { cluster, ofClusterConnection } from './cluster.js'
+import { sentinel } from './sentinel.js'
 import { code, DRAIN, failure, HOLD, type Outcome, reply } from './outcome.js'
 import { hasArity, parseInteger, wrongArity } from './syntax.js'
 
@@ -21,6 +22,7 @@ const LOCAL: ReadonlyMap<string, LocalCommand> = new Map<string, LocalCommand>([
   ['auth', auth],
   ['client', client],
   ['cluster', cluster],
+  ['sentinel', sentinel],
   ['readonly', ofClusterConnection],
   ['readwrite', ofClusterConnection],
   ['asking', ofClusterConnection],

@@ -2,7 +2,12 @@ import type { CommandSpec } from '../../commands/spec.js'
 
 /** Whether Redis would take so many arguments, the name counted. */
 export function hasArity(spec: CommandSpec, count: number): boolean {
-  return spec.arity < 0 ? count >= -spec.arity : spec.arity === 0 || count === spec.arity
+  return spec.arity === 0 || takes(spec.arity, count)
+}
+
+/** Whether so many arguments are what an arity says: that number, or at least so many if it is negative. */
+export function takes(arity: number, count: number): boolean {
+  return arity < 0 ? count >= -arity : count === arity
 }
 
 export const wrongArity = (name: string): string => `ERR wrong number of arguments for '${name}' command`

@@ -197,6 +197,7 @@ export const transactions = family('transactions', {
     'EXEC',
   ],
   'pub/sub commands inside': ['MULTI', 'PUBLISH tx-none words', 'PUBSUB NUMSUB tx-none', 'EXEC'],
+  'a cluster command inside that has to fail': ['MULTI', 'SET k v', 'CLUSTER BOGUS', 'SET k w', 'EXEC', 'GET k'],
   'RESET ends it': ['SELECT 3', 'MULTI', 'SET k v', 'RESET', 'EXEC', 'GET k', 'SELECT 3', 'GET k'],
   'RESET forgets what was watched': [
     'WATCH k',
