@@ -64,6 +64,9 @@ export const ERRORS = {
   /** These with the command's name in place of the sign. */
   refused: row("ERR respool does not carry '%': to let it through, list it under commands.allow"),
   subscribedElsewhere: row('ERR respool does not carry this command for a connection that has subscriptions'),
+  redirectSubscribed: row(
+    'ERR respool cannot redirect to a connection that has subscribed to something else before it was named',
+  ),
   refusedInTransaction: row("ERR respool answers '%' itself, and cannot do so within a transaction"),
   beyondStandIn: row("ERR respool only stands in for the servers that '%' is meant for"),
   noPlace: row(

@@ -26,6 +26,8 @@ export interface Tracking {
 /** Why Redis connects a session with one of its connections even between commands. */
 export class Anchor {
   bonds = 0
+  /** True once the lease is in another database than that of its lane. */
+  moved = false
   tracking: Tracking | null = null
   /** The connection by which Redis knows it as one that hears invalidations for others; see reserve.ts. */
   reserved: UpstreamConnection | null = null

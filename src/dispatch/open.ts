@@ -2,10 +2,10 @@ import type { CommandSpec } from '../commands/spec.js'
 import type { PinReason } from '../metrics/recorder.js'
 import { Arguments } from '../resp/arguments.js'
 import { type ErrorCode, ERRORS } from '../errors.js'
-import { error } from '../resp/encode.js'
+import { error, OK } from '../resp/encode.js'
 import { askOnLease } from './asked.js'
 import { answer, isHarmless, movesSession } from './local/local.js'
-import { hasArity } from './local/syntax.js'
+import { hasArity, parseInteger } from './local/syntax.js'
 import { publish } from './publish.js'
 import { reasonOf, relay } from './relay.js'
 import { dispatchScript } from './scripts/scripts.js'
@@ -83,9 +83,23 @@ function dispatchAnchored(session: Session, spec: CommandSpec, frame: Frame): bo
   if (isHarmless(spec) && session.anchor.bonds !== 0 && hasArity(spec, frame.argc)) return forward(session, spec, frame)
   // An invalidation that a command before has caused goes out ahead of what is answered here.
   if (session.anchor.bonds !== 0 && session.inflight > 0) return session.hold('drained')
-  const moves = movesSession(session, spec, new Arguments(frame.buf, frame.start, frame.end))
+  const args = new Arguments(frame.buf, frame.start, frame.end)
+  const moves = movesSession(session, spec, args)
+  if (moves && spec.name === 'select' && session.anchor.bonds !== 0) return selectOnLease(session, spec, frame, args)
   const resets = spec.name === 'reset' && session.anchor.reserved !== null
   return moves || resets ? relay(session, spec, frame, 'session') : answerLocally(session, spec, frame)
+}
+
+/** Redis moves the connection, and the session goes along. */
+function selectOnLease(session: Session, spec: CommandSpec, frame: Frame, args: Arguments): boolean {
+  const index = parseInteger(args.text(1))
+  return askOnLease(session, spec, frame, 'session', null, (answer) => {
+    if (answer === OK && index !== null) {
+      session.anchor.moved = true
+      session.changeLane(session.protocol, index)
+    }
+    return answer
+  })
 }
 
 /** Names that a browser sends to a port that is not for it. Redis ends such a connection, and so do we. */

@@ -44,9 +44,8 @@ export class Session implements RequestOwner, SubscriberOwner {
   name = ''
   libName = ''
   libVersion = ''
-  /** CLIENT NO-EVICT and NO-TOUCH, for CLIENT INFO; they mean nothing on a shared connection. */
+  /** CLIENT NO-EVICT, for CLIENT INFO. */
   noEvict = false
-  noTouch = false
   /** What CLIENT REPLY said last: no reply to the next command (skip), or to any (off). */
   replyMode: 'on' | 'skip' | 'off' = 'on'
   lastCommand = ''
@@ -115,7 +114,7 @@ export class Session implements RequestOwner, SubscriberOwner {
 
   /** Moves to another protocol or database. Nothing may be in flight. */
   changeLane(protocol: Protocol, database: number): void {
-    this.giveLeaseBack()
+    if (!this.anchor.moved) this.giveLeaseBack()
     this.protocol = protocol
     this.database = database
     this.#lane = null
@@ -292,6 +291,7 @@ export class Session implements RequestOwner, SubscriberOwner {
       this.downstream.finish()
     }
     lease.pushes = null
+    this.anchor.moved = false
     this.#leaseUnsure = false
     this.lane.endpoint.giveBack(lease, left)
   }
@@ -300,7 +300,7 @@ export class Session implements RequestOwner, SubscriberOwner {
   get #leftover(): Leftover {
     const left = LEFT[this.mode.current] ?? 'nothing'
     if (left === 'unknown' || this.partial || this.lease?.streaming === true || this.#blocks()) return 'unknown'
-    return this.#inflight > 0 || this.#leaseUnsure || this.anchor.bonds !== 0 ? 'anything' : left
+    return this.#inflight > 0 || this.#leaseUnsure || this.anchor.bonds !== 0 || this.anchor.moved ? 'anything' : left
   }
 
   /** True if a command is in flight that Redis may answer late, or with data that must not be lost. */
@@ -332,7 +332,7 @@ export class Session implements RequestOwner, SubscriberOwner {
     this.changeLane(2, this.context.limits.database)
     this.user = 'default'
     this.name = ''
-    this.noEvict = this.noTouch = false
+    this.noEvict = false
     if (this.replyMode === 'off') this.replyMode = 'on'
   }
 

@@ -27,7 +27,9 @@ export function subscribe(session: Session, spec: CommandSpec, frame: Frame): bo
   const args = new Arguments(frame.buf, frame.start, frame.end)
   const { kind, adds } = COMMANDS[spec.name]
   const names = args.texts(1)
-  if (adds && names.includes(INVALIDATE)) return relay(session, spec, frame, 'subscribe')
+  // In RESP2 Redis tells a client of them once it has subscribed to anything.
+  const told = names.includes(INVALIDATE) || (session.protocol === 2 && session.anchor.reserved !== null)
+  if (adds && told) return relay(session, spec, frame, 'subscribe')
   const subscriber = (session.subscriber ??= new Subscriber(session, session.lane.endpoint.subscriptions))
   const { clock, limits } = session.context
   const request = session.open(spec, Infinity)

@@ -14,7 +14,7 @@ export interface Topology {
 }
 
 /** What is told as long as no Redis has been reached: clients only look at the version's first number. */
-const UNREACHED: ServerInfo = { version: '7.0.0', mode: 'standalone', role: 'master', modules: [] }
+const UNREACHED: ServerInfo = { server: 'redis', version: '7.0.0', mode: 'standalone', role: 'master', modules: [] }
 
 /** One Redis, given by its address or found by sentinels. */
 export class StaticTopology implements Topology {

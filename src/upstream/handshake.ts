@@ -18,6 +18,8 @@ export interface Identity {
 
 /** What Redis says of itself in its answer to HELLO. */
 export interface ServerInfo {
+  /** `redis`, `valkey`, … */
+  server: string
   version: string
   mode: string
   role: string
@@ -111,6 +113,7 @@ function readHello(value: Value): HandshakeOutcome {
   const modules = pairs.get('modules')
   return {
     info: {
+      server: text('server', 'redis'),
       version: text('version', 'unknown'),
       mode: text('mode', 'standalone'),
       role: text('role', 'master'),

@@ -22,15 +22,10 @@ export const INTENDED_DIFFERENCES: readonly IntendedDifference[] = [
       /^(\+OK|-ERR (Unrecognized option|lib-name cannot contain|wrong number of arguments for 'client\|setinfo').*)\r\n$/,
   },
   {
-    command: /^CLIENT NO-TOUCH\b/i,
-    reason: 'kept by the session; Redis knows it since 7.2',
-    proxied: /^(\+OK|-ERR (syntax error|wrong number of arguments for 'client\|no-touch' command))\r\n$/,
-  },
-  {
     command: /^CLIENT INFO$/i,
     reason: 'tells of the session and not of an upstream connection: in the fields of Redis 7.2',
     proxied:
-      /^(txt:)?id= addr= laddr= fd= name=\S* age= .* cmd=client\|info user=default redir=-1 resp=[23] lib-name=\S* lib-ver=\S*\n\r\n$/,
+      /^(txt:)?id= addr= laddr= fd= name=\S* age= .* cmd=client\|info user=default redir=(-1|0) resp=[23] lib-name=\S* lib-ver=\S*\n\r\n$/,
   },
   {
     command: /^CLIENT LIST$/i,

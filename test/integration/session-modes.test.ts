@@ -119,6 +119,43 @@ describe('session modes', { timeout: 60_000 }, () => {
     })
   }
 
+  it('whoever monitors is told what it says itself, and leaves as with Redis', async () => {
+    for (const protocol of [2, 3]) {
+      const clients = [await connect(protocol), await RawClient.connect(redis.port)]
+      if (protocol === 3) await ask(clients[1], 'HELLO', 3)
+      const play = async (client: RawClient) => {
+        const seen = [await ask(client, 'MONITOR')]
+        const commands = [['PING'], ['GET', 'k'], ['ECHO', 'words'], ['RESET'], ['SET', 'k', 'v'], ['PING'], ['QUIT']]
+        for (const command of commands) client.send(encode(command))
+        await client.closed
+        // What is monitored comes with a time and an address.
+        seen.push(
+          ...String(client.pending)
+            .split('\r\n')
+            .filter((line) => !line.startsWith('+1') || line.includes('"ECHO"')),
+        )
+        return seen.map((line) => line.replace(/^\+[\d.]+ \[0 [\d.:]+\]/, '+time [0 address]'))
+      }
+      const [proxied, expected] = [await play(clients[0]), await play(clients[1])]
+      assert.deepEqual(proxied, expected)
+    }
+    await nobodyPinned()
+  })
+
+  it('what is monitored goes to nobody else', async () => {
+    const [monitor, ...others] = await connectAll(respool.port, 10)
+    assert.equal(await ask(monitor, 'MONITOR'), OK)
+    const replies = await Promise.all(
+      others.map((client, nth) => pipeline(client, [['SET', `m${nth}`, 'v'], ['GET', `m${nth}`], ['MULTI'], ['EXEC']])),
+    )
+    for (const reply of replies) assert.deepEqual(reply, [OK, '$1\r\nv\r\n', OK, '*0\r\n'])
+    const ids = (await observer.clients()).filter(({ flags }) => flags.includes('O')).map(({ id }) => id)
+    assert.equal(ids.length, 1)
+    monitor.close()
+    await until(async () => !(await observer.clients()).some(({ id }) => id === ids[0]), 'its connection is closed')
+    for (const client of others) client.close()
+  })
+
   it('CLIENT TRACKING brings invalidations of what the session read, changed through any connection', async () => {
     const [tracking, other] = [await connect(3), await connect(3)]
     assert.equal(await ask(tracking, 'CLIENT', 'TRACKING', 'ON'), OK)

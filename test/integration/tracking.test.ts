@@ -52,12 +52,11 @@ describe('tracking', { timeout: 120_000 }, () => {
       if ((await pinned()) > 0) return false
       const rows = await observer.clients()
       return rows.every(
-        ({ flags, redir, db, name, multi, sub, psub, ssub }) =>
+        ({ flags, redir, db, name, sub, psub, ssub }) =>
           flags === 'N' &&
           redir === '-1' &&
           db === '0' &&
           name.startsWith('respool:') &&
-          multi === '-1' &&
           [sub, psub, ssub].every((count) => count === '0'),
       )
     }, 'all connections are as new')
@@ -87,7 +86,14 @@ describe('tracking', { timeout: 120_000 }, () => {
     await allFresh()
   })
 
-  for (const end of ['QUIT', 'RESET', 'a closed socket', 'a socket closed in a transaction', 'an error']) {
+  for (const end of [
+    'QUIT',
+    'SELECT and OFF',
+    'RESET',
+    'a closed socket',
+    'a socket closed in a transaction',
+    'an error',
+  ]) {
     it(`leaves nothing behind after ${end}`, async () => {
       const client = await connect()
       if (end === 'an error') {
@@ -96,6 +102,24 @@ describe('tracking', { timeout: 120_000 }, () => {
         assert.equal(await ask(client, 'CLIENT', 'GETREDIR'), ':-1\r\n')
       } else {
         assert.equal(await ask(client, 'CLIENT', 'TRACKING', 'ON', 'BCAST'), OK)
+      }
+      if (end.startsWith('SELECT')) {
+        assert.deepEqual(
+          await pipeline(client, [
+            ['SELECT', 5],
+            ['SET', 'k', 'five'],
+          ]),
+          [OK, OK],
+        )
+        assert.equal(await next(client), invalidate('k'))
+        assert.equal(await ask(client, 'CLIENT', 'TRACKING', 'OFF'), OK)
+        assert.deepEqual(
+          await pipeline(client, [
+            ['SELECT', 0],
+            ['GET', 'k'],
+          ]),
+          [OK, '_\r\n'],
+        )
       }
       if (end === 'QUIT') assert.equal(await ask(client, 'QUIT'), OK)
       if (end === 'RESET') assert.equal(await ask(client, 'RESET'), '+RESET\r\n')

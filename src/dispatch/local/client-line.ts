@@ -1,3 +1,4 @@
+import { Bond } from '../anchor.js'
 import type { Session } from '../session.js'
 
 /**
@@ -44,7 +45,7 @@ export function describeClient(session: Session): string {
 }
 
 function flags(session: Session): string {
-  const { mode, leaseReason, noEvict, noTouch } = session
+  const { mode, leaseReason, noEvict, anchor } = session
   const set = [
     leaseReason === 'blocking' ? 'b' : '',
     mode.current === 'queueing' || mode.current === 'discarding' ? 'x' : '',
@@ -52,7 +53,8 @@ function flags(session: Session): string {
     leaseReason === 'monitor' ? 'O' : '',
     ...trackingFlags(session),
     noEvict ? 'e' : '',
-    noTouch ? 'T' : '',
+    (anchor.bonds & Bond.noTouch) !== 0 ? 'T' : '',
+    (anchor.bonds & Bond.importSource) !== 0 ? 'I' : '',
   ].join('')
   return set === '' ? 'N' : set
 }

@@ -1,9 +1,9 @@
 import type { Arguments } from '../../resp/arguments.js'
-import { integer, OK, quoted, verbatim } from '../../resp/encode.js'
+import { command, integer, OK, quoted, verbatim } from '../../resp/encode.js'
 import type { Session } from '../session.js'
 import { describeClient } from './client-line.js'
 import { code, failure, type Outcome, reply } from './outcome.js'
-import { parseInteger } from './syntax.js'
+import { NOBODY, parseInteger } from './syntax.js'
 
 const TYPES = ['normal', 'pubsub', 'master', 'primary', 'replica', 'slave']
 
@@ -37,57 +37,56 @@ export function clientKill(session: Session, args: Arguments): Outcome {
     found.downstream.destroy('killed')
     return reply(OK)
   }
-  const filter = readFilter(session, args)
-  if ('kind' in filter) return filter
-  const victims = all.filter((one) => filter.tests.every((test) => test(one)) && !(filter.skipMe && one === session))
+  const tests = readFilters(session, args)
+  if (!Array.isArray(tests)) return tests
+  const victims = all.filter((one) => tests.every((test) => test(one)))
   for (const victim of victims) if (victim !== session) victim.downstream.destroy('killed')
   const text = integer(victims.length)
   return victims.includes(session) ? { kind: 'quit', text } : reply(text)
 }
 
-interface KillFilter {
-  tests: ((session: Session) => boolean)[]
-  skipMe: boolean
+type Test = (one: Session) => boolean
+
+/** CLIENT KILL's filters (https://redis.io/docs/latest/commands/client-kill/): which sessions a value stands for. */
+const FILTERS: Readonly<Record<string, (value: string, session: Session) => Test | Outcome>> = {
+  id: (value) => {
+    const id = parseInteger(value)
+    return id === null || id < 1 ? failure('ERR client-id should be greater than 0') : (one) => one.id === id
+  },
+  addr: (value) => (one) => one.downstream.remoteAddress === value,
+  laddr: (value) => (one) => one.downstream.localAddress === value,
+  type: (value) => {
+    const type = value.toLowerCase()
+    return TYPES.includes(type) ? (one) => typeOf(one) === type : failure(`ERR Unknown client type '${quoted(value)}'`)
+  },
+  user: (value, { context }) => {
+    if (context.registry.all().some((one) => one.user === value)) return (one) => one.user === value
+    // Whether there is such a user at all is for Redis to say.
+    return { kind: 'forward', request: command('CLIENT', 'KILL', 'USER', value, 'ID', NOBODY) }
+  },
+  skipme: (value, session) => {
+    const skips = value.toLowerCase()
+    return skips === 'yes' || skips === 'no' ? (one) => skips === 'no' || one !== session : code('syntax')
+  },
+  maxage: (value, { context }) => {
+    const seconds = parseInteger(value)
+    if (seconds === null) return failure('ERR maxage is not an integer or out of range')
+    if (seconds < 1) return failure('ERR maxage should be greater than 0')
+    return (one) => context.clock.now - one.since >= seconds * 1000
+  },
 }
 
-function readFilter(session: Session, args: Arguments): KillFilter | Outcome {
-  const filter: KillFilter = { tests: [], skipMe: true }
+/** All tests have to be passed; of a filter that is given twice the last one counts. */
+function readFilters(session: Session, args: Arguments): Test[] | Outcome {
+  const tests = new Map<string, Test>([['skipme', (one) => one !== session]])
   for (let i = 2; i < args.count; i += 2) {
-    if (i + 1 >= args.count) return code('syntax')
-    const value = args.text(i + 1)
-    const lower = args.lower(i + 1)
-    switch (args.lower(i)) {
-      case 'id': {
-        const id = parseInteger(value)
-        if (id === null || id < 1) return failure('ERR client-id should be greater than 0')
-        filter.tests.push((one) => one.id === id)
-        break
-      }
-      case 'addr':
-        filter.tests.push((one) => one.downstream.remoteAddress === value)
-        break
-      case 'laddr':
-        filter.tests.push((one) => one.downstream.localAddress === value)
-        break
-      case 'type':
-        if (!TYPES.includes(lower)) return failure(`ERR Unknown client type '${quoted(value)}'`)
-        filter.tests.push((one) => typeOf(one) === lower)
-        break
-      case 'user':
-        if (!session.context.registry.all().some((one) => one.user === value)) {
-          return failure(`ERR No such user '${quoted(value)}'`)
-        }
-        filter.tests.push((one) => one.user === value)
-        break
-      case 'skipme':
-        if (lower !== 'yes' && lower !== 'no') return code('syntax')
-        filter.skipMe = lower === 'yes'
-        break
-      default:
-        return code('syntax')
-    }
+    const name = args.lower(i)
+    if (i + 1 >= args.count || !Object.hasOwn(FILTERS, name)) return code('syntax')
+    const test = FILTERS[name](args.text(i + 1), session)
+    if (typeof test !== 'function') return test
+    tests.set(name, test)
   }
-  return filter
+  return [...tests.values()]
 }
 
 const typeOf = (session: Session): string =>

@@ -47,7 +47,7 @@ function applyOptions(session: Session, args: Arguments): Outcome | null {
 function describeServer(session: Session, protocol: Protocol): string {
   const info = session.context.topology.info
   return map(protocol, [
-    ['server', bulk('redis')],
+    ['server', bulk(info.server)],
     ['version', bulk(info.version)],
     ['proto', integer(protocol)],
     ['id', integer(session.id)],

@@ -19,3 +19,6 @@ export function parseInteger(text: string): number | null {
 
 /** What Redis lets be a client's name: printable ASCII without spaces, or nothing. */
 export const isClientName = (name: string): boolean => /^[!-~]*$/.test(name)
+
+/** An id that no client of Redis has. */
+export const NOBODY = '9223372036854775807'

@@ -4,13 +4,10 @@ import { Bond, Bound } from '../anchor.js'
 import { reserve, reservedOf } from '../reserve.js'
 import type { Session } from '../session.js'
 import { asked, code, DRAIN, failure, FORWARD, HOLD, type Outcome, reply } from './outcome.js'
-import { parseInteger } from './syntax.js'
+import { NOBODY, parseInteger } from './syntax.js'
 
 // CLIENT TRACKING (https://redis.io/docs/latest/commands/client-tracking/) and what asks about it. Redis tracks what a connection
 // reads, so a session that tracks has one to itself; ids of clients are translated on the way there and back.
-
-/** No client has this id. */
-const NOBODY = '9223372036854775807'
 
 /** CLIENT TRACKING ON or OFF, and whatever else Redis has to judge. */
 export function tracking(session: Session, args: Arguments): Outcome {
@@ -19,6 +16,8 @@ export function tracking(session: Session, args: Arguments): Outcome {
   for (const i of redirects(args)) {
     const target = targetOf(session, args.text(i))
     if (target === null || target === session || reservedOf(target) !== null) continue
+    // For Redis it would not be subscribed, and hear nothing.
+    if (target.protocol === 2 && target.subscribed) return code('redirectSubscribed')
     const outcome = reserveFor(session, target)
     if (outcome !== null) return outcome
   }
