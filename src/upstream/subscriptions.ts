@@ -158,6 +158,8 @@ export class Subscriptions implements LinkUser, OrderOwner {
   }
 
   dropped(order: Order, loss: Loss): void {
+    // The connection has gone, or is about to: it is told nothing more.
+    for (const topic of order.named) topic.sent = false
     if (order.action === 'unsubscribe') return this.confirmed(order)
     if (order.action === 'renew') return
     if (order.abandoned) this.#release(order.topics)

@@ -102,6 +102,8 @@ export class Topics {
    * message is published, as one for each pattern that matches.
    */
   recount(said: number, kind: Kind, channel: string, withPatterns: boolean): number {
+    // It reached not even the connection.
+    if (said === 0) return 0
     let count = said
     const topic = this.find(kind, channel)
     if (topic?.live === true) count += topic.listeners.size - 1

@@ -57,8 +57,8 @@ function matchClass(pattern: string, from: number, char: string): number {
     } else if (pattern[at] === ']') {
       break
     } else if (pattern[at + 1] === '-' && at + 2 < pattern.length) {
-      const [one, other] = [pattern[at], pattern[at + 2]]
-      if (one < other ? one <= char && char <= other : other <= char && char <= one) found = true
+      const [one, other, own] = [signed(pattern[at]), signed(pattern[at + 2]), signed(char)]
+      if (Math.min(one, other) <= own && own <= Math.max(one, other)) found = true
       at += 2
     } else if (pattern[at] === char) {
       found = true
@@ -66,4 +66,9 @@ function matchClass(pattern: string, from: number, char: string): number {
   }
   if (found === negated) return -1
   return Math.min(at + 1, pattern.length)
+}
+
+/** A character as a number, as Redis compares them in ranges: those from 128 on are negative, where C's char is signed. */
+function signed(char: string): number {
+  return (char.charCodeAt(0) << 24) >> 24
 }
