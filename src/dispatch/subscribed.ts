@@ -9,8 +9,7 @@ import { subscribe } from './subscribe.js'
 
 /** What Redis says to every other command of a RESP2 session with subscriptions. */
 export function notWhileSubscribed(name: string): string {
-  const text = `Can't execute '${name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context`
-  return name === 'exec' ? `EXECABORT Transaction discarded because of: ${text}` : `ERR ${text}`
+  return `ERR Can't execute '${name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context`
 }
 
 /** In RESP2 messages look like replies, so a session with subscriptions may do little else. Faults are judged first, as by Redis. */
@@ -20,10 +19,7 @@ export function dispatchSubscribed(session: Session, spec: CommandSpec, frame: F
   if (HTTP_NAMES.includes(spec.name)) return refuse(session, spec)
   const args = new Arguments(frame.buf, frame.start, frame.end)
   const fault = faultOf(spec, args)
-  if (fault !== null) {
-    session.answer(spec, error(fault), true)
-    return true
-  }
+  if (fault !== null) return rejected(session, spec, fault)
   if (spec.handling === 'subscribe') return subscribe(session, spec, frame)
   switch (spec.name) {
     case 'ping':
@@ -33,9 +29,15 @@ export function dispatchSubscribed(session: Session, spec: CommandSpec, frame: F
     case 'reset':
       return answerLocally(session, spec, frame)
     default:
-      session.answer(spec, error(notWhileSubscribed(resolve(spec, args).name)), true)
-      return true
+      return rejected(session, spec, notWhileSubscribed(resolve(spec, args).name))
   }
+}
+
+/** Whatever is wrong with an EXEC, Redis words it as the end of a transaction. */
+function rejected(session: Session, spec: CommandSpec, text: string): true {
+  const worded = spec.name === 'exec' ? text.replace(/^ERR/, 'EXECABORT Transaction discarded because of:') : text
+  session.answer(spec, error(worded), true)
+  return true
 }
 
 function faultOf(spec: CommandSpec, args: Arguments): string | null {

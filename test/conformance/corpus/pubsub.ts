@@ -82,6 +82,7 @@ export const pubsub = family('pub/sub', {
       'SET k v',
       'EXEC',
       'exec',
+      'EXEC now',
       'DISCARD',
       'UNWATCH',
       'BLPOP missing 0.01',
