@@ -63,7 +63,7 @@ export const ERRORS = {
   // What cannot be carried.
   /** These with the command's name in place of the sign. */
   refused: row("ERR respool does not carry '%': to let it through, list it under commands.allow"),
-  subscribedElsewhere: row('ERR respool does not carry this command for a connection that has subscriptions'),
+  subscribedElsewhere: row('ERR respool can take this subscription for a RESP2 connection only before all others'),
   redirectSubscribed: row(
     'ERR respool cannot redirect to a connection that has subscribed to something else before it was named',
   ),

@@ -60,12 +60,6 @@ export class LargeRequest {
       return new LargeRequest(session, spec, null)
     }
     const relays = spec.handling === 'relay' || spec.handling === 'subscribe'
-    if (relays && session.subscribed) {
-      if (session.inflight > 0) return session.hold('drained') || null
-      session.dropLease()
-      session.answerError(spec, 'subscribedElsewhere')
-      return new LargeRequest(session, spec, null)
-    }
     if (!session.takeLease(spec, leaseReason(spec))) return null
     if (relays && session.lease !== null) {
       if (session.ring.length > 0) return session.hold('drained') || null

@@ -141,10 +141,16 @@ export function dispatchTransaction(session: Session, spec: CommandSpec, frame: 
 function dispatchMulti(session: Session, spec: CommandSpec, frame: Frame): boolean {
   const run = session.lease === null ? readRun(session.context, frame) : null
   const fits = run !== null && run.length < session.window.size
-  const done = fits ? sendRun(session, spec, frame, run) : onLease(session, spec, frame, 'multi', 'queueing')
+  const done = fits ? sendRun(session, spec, frame, run) : beginTransaction(session, spec, frame)
   // It was refused, but the client has sent more already: outside a transaction that must not be executed.
   if (done && session.connection === null && frame.inHand > frame.end) session.mode.to('discarding')
   return done
+}
+
+function beginTransaction(session: Session, spec: CommandSpec, frame: Frame): boolean {
+  // What is queued may concern the subscriptions, or move the session and them with it.
+  if (session.subscribed) return relay(session, spec, frame, 'multi')
+  return onLease(session, spec, frame, 'multi', 'queueing')
 }
 
 /** Sends a command on the lease, after getting one if need be, and moves on to the mode. */

@@ -2,6 +2,7 @@ import { type CommandSpec, Flag } from '../commands/spec.js'
 import type { PinReason } from '../metrics/recorder.js'
 import { command } from '../resp/encode.js'
 import type { UpstreamConnection } from '../upstream/connection.js'
+import { carryOver } from './carry-over.js'
 import type { Frame } from './send.js'
 import type { Session } from './session.js'
 
@@ -11,6 +12,7 @@ import type { Session } from './session.js'
  */
 export function startRelay(session: Session, lease: UpstreamConnection): void {
   session.mode.to('relaying')
+  carryOver(session, lease)
   // Redis says nothing to these, so nothing has to be waited for.
   if (session.replyMode !== 'on') lease.sendPart(...whole(command('CLIENT', 'REPLY', session.replyMode)))
   lease.startRelay({
@@ -34,8 +36,7 @@ export function reasonOf(spec: CommandSpec): PinReason {
 
 /** Gives the session its lease for good: from this command on every byte goes through. */
 export function relay(session: Session, spec: CommandSpec, frame: Frame, reason: PinReason): boolean {
-  if (session.subscribed) {
-    // Its messages come another way, between which and the bytes of the lease there is no order.
+  if (session.subscribed && session.protocol === 2) {
     session.answerError(spec, 'subscribedElsewhere')
     return true
   }

@@ -19,8 +19,8 @@ export interface Answer {
   (frames: string, failed: boolean): void
 }
 
-/** The first word of confirmations. */
-const WORDS: Readonly<Record<Kind, readonly [subscribe: string, unsubscribe: string]>> = {
+/** The first word of confirmations, and the name of the command that they confirm. */
+export const WORDS: Readonly<Record<Kind, readonly [subscribe: string, unsubscribe: string]>> = {
   channel: ['subscribe', 'unsubscribe'],
   pattern: ['psubscribe', 'punsubscribe'],
   shard: ['ssubscribe', 'sunsubscribe'],

@@ -25,6 +25,8 @@ export function dispatchWatching(session: Session, spec: CommandSpec, frame: Fra
       : answerLocally(session, spec, frame)
   }
   if (spec.handling === 'script') return dispatchScript(session, spec, frame)
+  if (spec.name === 'multi' && session.subscribed && hasArity(spec, frame.argc))
+    return relay(session, spec, frame, 'multi')
   if (spec.name === 'multi') session.nameLease()
   const done = submitOnLease(session, spec, frame)
   if (!done || !hasArity(spec, frame.argc)) return done
@@ -40,12 +42,12 @@ export function dispatchQueueing(session: Session, spec: CommandSpec, frame: Fra
   if (leaves) return answerLocally(session, spec, frame)
   const alone =
     spec.handling === 'relay' || spec.handling === 'subscribe' || (spec.handling === 'local' && !isHarmless(spec))
-  if (spec.handling === 'refuse' || isStandIn(spec) || (alone && session.subscribed)) {
+  if (spec.handling === 'refuse' || isStandIn(spec)) {
     // As after any error while queueing, EXEC must fail: that takes the transaction off Redis.
     if (session.inflight > 0) return session.hold('drained')
     session.dropLease()
     if (isStandIn(spec)) return refuseAs(session, spec, 'refusedInTransaction', spec.name)
-    return alone ? relay(session, spec, frame, 'session') : refuse(session, spec)
+    return refuse(session, spec)
   }
   if (alone) return relay(session, spec, frame, 'session')
   const { buf, start, end } = frame

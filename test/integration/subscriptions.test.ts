@@ -289,19 +289,60 @@ describe('shared subscriptions', { timeout: 60_000 }, () => {
     await ask(direct, 'CONFIG', 'SET', 'notify-keyspace-events', '')
   })
 
-  it('what needs a connection of its own is refused to a session whose messages come another way', async () => {
-    const client = await connect(3)
-    await ask(client, 'SUBSCRIBE', 'own')
-    const refusal = `-${ERRORS.subscribedElsewhere.text}\r\n`
-    assert.equal(await ask(client, 'MONITOR'), refusal)
-    assert.equal(await ask(client, 'SUBSCRIBE', '__redis__:invalidate'), refusal)
-    await ask(client, 'MULTI')
-    assert.equal(await ask(client, 'UNSUBSCRIBE', 'own'), refusal)
-    assert.equal(await ask(client, 'SET', 'k', 'never'), '+QUEUED\r\n')
-    assert.match(await ask(client, 'EXEC'), /^-EXECABORT/)
-    assert.equal(await ask(client, 'EXISTS', 'k'), ':0\r\n')
-    await ask(direct, 'PUBLISH', 'own', 'x')
-    assert.match(await next(client), /message/)
+  for (const [what, commands] of [
+    [
+      'a transaction sent bit by bit',
+      [['MULTI'], ['CLIENT', 'GETNAME'], ['SELECT', '3'], ['UNSUBSCRIBE', 'own-b'], ['EXEC'], ['GET', 'k']],
+    ],
+    ['a transaction with a watched key', [['WATCH', 'k'], ['MULTI'], ['SUBSCRIBE', 'own-c'], ['EXEC']]],
+    ['another database while a key is watched', [['WATCH', 'k'], ['SELECT', '2'], ['MULTI'], ['GET', 'k'], ['EXEC']]],
+    [
+      'a subscription to invalidations',
+      [
+        ['SUBSCRIBE', '__redis__:invalidate'],
+        ['CLIENT', 'GETNAME'],
+      ],
+    ],
+  ] as const) {
+    it(`a RESP3 session takes its subscriptions along to a connection of its own: ${what}`, async () => {
+      const sides = [await connect(3), await connect(3, redis.port)]
+      const replies: string[][] = []
+      for (const side of sides) {
+        const seen: string[] = []
+        for (const command of [
+          ['SUBSCRIBE', 'own-a'],
+          ['SUBSCRIBE', 'own-b'],
+          ['PSUBSCRIBE', 'own-*'],
+          ['SSUBSCRIBE', 'own-s'],
+        ]) {
+          seen.push(await ask(side, ...command))
+        }
+        for (const command of commands) seen.push(await ask(side, ...command))
+        for (const publication of [
+          ['PUBLISH', 'own-a', 'x'],
+          ['SPUBLISH', 'own-s', 'x'],
+        ])
+          await ask(direct, ...publication)
+        seen.push(...(await frames(side, 3)))
+        seen.push(await ask(side, 'UNSUBSCRIBE', 'own-a'), await ask(side, 'PUNSUBSCRIBE'))
+        seen.push(await ask(side, 'SUNSUBSCRIBE', 'own-s'))
+        replies.push(seen)
+        side.close()
+      }
+      assert.deepEqual(replies[0], replies[1])
+      await until(async () => (await number(direct, 'PUBLISH', 'own-a', 'x')) === 0, 'nobody is subscribed')
+    })
+  }
+
+  it('a RESP2 session can subscribe to invalidations before anything else only', async () => {
+    const [first, later] = [await connect(2), await connect(2)]
+    const confirmed = '*3\r\n$9\r\nsubscribe\r\n$20\r\n__redis__:invalidate\r\n:1\r\n'
+    assert.equal(await ask(first, 'SUBSCRIBE', '__redis__:invalidate'), confirmed)
+    assert.match(await ask(first, 'SUBSCRIBE', 'own'), /:2\r\n$/)
+    assert.match(await ask(later, 'SUBSCRIBE', 'own'), /:1\r\n$/)
+    assert.equal(await ask(later, 'SUBSCRIBE', '__redis__:invalidate'), `-${ERRORS.subscribedElsewhere.text}\r\n`)
+    assert.equal(await ask(direct, 'PUBLISH', 'own', 'x'), ':2\r\n')
+    for (const one of [first, later]) assert.match(await next(one), /message/)
   })
 
   it('messages come between replies and never inside one', async () => {

@@ -95,6 +95,20 @@ export const pubsub = family('pub/sub', {
   },
   'a transaction while subscribed, RESP3': {
     only: 3,
+    steps: [
+      'SUBSCRIBE ps5-a',
+      'MULTI',
+      'CLIENT GETNAME',
+      'SELECT 1',
+      'UNSUBSCRIBE ps5-b',
+      'EXEC',
+      'UNSUBSCRIBE ps5-a',
+      'SUBSCRIBE ps5-c',
+      'GET k',
+    ],
+  },
+  'a plain transaction while subscribed, RESP3': {
+    only: 3,
     steps: ['SUBSCRIBE ps5-a', 'MULTI', 'SET k v', 'EXEC', 'WATCH k', 'UNWATCH', 'BLPOP missing 0.01', 'UNSUBSCRIBE'],
   },
   'the same several times': [
