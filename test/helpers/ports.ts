@@ -5,7 +5,10 @@ import { createServer } from 'node:net'
 const LOWEST = 10_000
 const HIGHEST = 22_000
 
-const given = new Set<number>()
+/** Ports that `fetch` refuses to dial (https://fetch.spec.whatwg.org/#port-blocking). */
+const BLOCKED = [10_080]
+
+const given = new Set<number>(BLOCKED)
 
 /** A TCP port that nobody on 127.0.0.1 listens on; never the same one twice in a process. */
 export async function freePort(): Promise<number> {
