@@ -32,6 +32,8 @@ export const ERRORS = {
 
   // Session state: Redis's own texts.
   execWithoutMulti: row('ERR EXEC without MULTI'),
+  multiNested: row('ERR MULTI calls can not be nested'),
+  watchInMulti: row('ERR WATCH inside MULTI is not allowed'),
   discardWithoutMulti: row('ERR DISCARD without MULTI'),
   execAborted: row('EXECABORT Transaction discarded because of previous errors.'),
   syntax: row('ERR syntax error'),

@@ -1,7 +1,7 @@
 import { type CommandSpec, resolve } from '../commands/spec.js'
 import { Arguments } from '../resp/arguments.js'
-import { array, bulk, error, quoted } from '../resp/encode.js'
-import { hasArity, wrongArity } from './local/syntax.js'
+import { array, bulk, error } from '../resp/encode.js'
+import { faultOf } from './local/syntax.js'
 import { answerLocally, HTTP_NAMES, refuse } from './open.js'
 import { forward, type Frame } from './send.js'
 import type { Session } from './session.js'
@@ -38,12 +38,4 @@ function rejected(session: Session, spec: CommandSpec, text: string): true {
   const worded = spec.name === 'exec' ? text.replace(/^ERR/, 'EXECABORT Transaction discarded because of:') : text
   session.answer(spec, error(worded), true)
   return true
-}
-
-function faultOf(spec: CommandSpec, args: Arguments): string | null {
-  const row = resolve(spec, args)
-  if (!hasArity(row, args.count) || (spec.name === 'ping' && args.count > 2)) return wrongArity(row.name)
-  if (row === spec && spec.subcommands !== null && args.count > 1)
-    return `ERR unknown subcommand '${quoted(args.text(1))}'. Try ${spec.name.toUpperCase()} HELP.`
-  return null
 }

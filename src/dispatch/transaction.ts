@@ -1,8 +1,8 @@
 import { type CommandSpec, isBlocking } from '../commands/spec.js'
 import { Arguments } from '../resp/arguments.js'
-import { OK, QUEUED } from '../resp/encode.js'
+import { error, OK, QUEUED } from '../resp/encode.js'
 import { isHarmless, isStandIn, movesSession } from './local/local.js'
-import { hasArity } from './local/syntax.js'
+import { faultOf, hasArity } from './local/syntax.js'
 import { answerLocally, dispatchOpen, dispatchTransaction, refuse, refuseAs } from './open.js'
 import { recountLast } from './publish.js'
 import { reasonOf, relay } from './relay.js'
@@ -100,6 +100,8 @@ export function dispatchSpoilt(session: Session, spec: CommandSpec, frame: Frame
 
 /** A transaction that cannot be carried out any more is taken in and ended with the answer that tells the client to start again. */
 export function dispatchDiscarding(session: Session, spec: CommandSpec, frame: Frame): boolean {
+  const fault = faultOf(spec, new Arguments(frame.buf, frame.start, frame.end))
+  if (fault !== null) return discardFaulty(session, spec, fault)
   switch (spec.name) {
     case 'quit':
     case 'reset':
@@ -112,8 +114,23 @@ export function dispatchDiscarding(session: Session, spec: CommandSpec, frame: F
       session.mode.to('open')
       session.answer(spec, OK)
       return true
+    case 'multi':
+      session.answerError(spec, 'multiNested')
+      return true
+    case 'watch':
+      session.answerError(spec, 'watchInMulti')
+      return true
     default:
       session.answer(spec, QUEUED)
       return true
   }
+}
+
+/** A faulty EXEC ends the transaction too, and says so. */
+function discardFaulty(session: Session, spec: CommandSpec, fault: string): true {
+  const ends = spec.name === 'exec'
+  if (ends) session.mode.to('open')
+  const text = ends ? `EXECABORT Transaction discarded because of: ${fault.replace(/^ERR /, '')}` : fault
+  session.answer(spec, error(text), true)
+  return true
 }

@@ -1,4 +1,6 @@
-import type { CommandSpec } from '../../commands/spec.js'
+import { type CommandSpec, resolve } from '../../commands/spec.js'
+import type { Arguments } from '../../resp/arguments.js'
+import { quoted } from '../../resp/encode.js'
 
 /** Whether Redis would take so many arguments, the name counted. */
 export function hasArity(spec: CommandSpec, count: number): boolean {
@@ -22,3 +24,12 @@ export const isClientName = (name: string): boolean => /^[!-~]*$/.test(name)
 
 /** An id that no client of Redis has. */
 export const NOBODY = '9223372036854775807'
+
+/** What Redis finds wrong with a command before it looks at anything else, or null. */
+export function faultOf(spec: CommandSpec, args: Arguments): string | null {
+  const row = resolve(spec, args)
+  if (!hasArity(row, args.count) || (spec.name === 'ping' && args.count > 2)) return wrongArity(row.name)
+  if (row === spec && spec.subcommands !== null && args.count > 1)
+    return `ERR unknown subcommand '${quoted(args.text(1))}'. Try ${spec.name.toUpperCase()} HELP.`
+  return null
+}
