@@ -1,14 +1,41 @@
+import type * as library6 from 'ioredis'
 import type { Redis } from 'ioredis'
-import { equal, host, Inbox, later, library, main, ok, port, protocol, refused, type Scenarios } from './program.ts'
+import {
+  equal,
+  host,
+  Inbox,
+  later,
+  library,
+  main,
+  ok,
+  port,
+  protocol,
+  refused,
+  type Scenarios,
+  SERVICE,
+  topology,
+} from './program.ts'
 
 // Everyday use of ioredis, told only a host and a port; LIBRARY is `ioredis` (6) or `ioredis5`.
-const { Redis: Constructor } = (await import(library || 'ioredis')) as {
-  Redis: new (port: number, host: string, options?: object) => Redis
+const { Redis: Constructor, Cluster } = (await import(library || 'ioredis')) as Pick<
+  typeof library6,
+  'Redis' | 'Cluster'
+>
+
+function create(options: Record<string, unknown>): Redis {
+  switch (topology) {
+    case 'cluster':
+      return new Cluster([{ host, port }], { redisOptions: options }) as unknown as Redis
+    case 'sentinel':
+      return new Constructor({ sentinels: [{ host, port }], name: SERVICE, ...options })
+    default:
+      return Object.keys(options).length ? new Constructor(port, host, options) : new Constructor(port, host)
+  }
 }
 
 async function open(options: Record<string, unknown>): Promise<Redis> {
   const chosen = { ...(protocol === 'default' ? {} : { protocol: Number(protocol) }), ...options }
-  const client = Object.keys(chosen).length ? new Constructor(port, host, chosen) : new Constructor(port, host)
+  const client = create(chosen)
   await new Promise<void>((resolve, reject) => {
     client.once('ready', resolve)
     client.once('error', reject)
@@ -195,7 +222,8 @@ const scenarios: Scenarios<Redis> = {
   async 'blocking stream read'({ client, another, key }) {
     const writer = await another()
     const added = later(() => writer.xadd(key('s'), '5-1', 'n', '1'))
-    const read = await client.xread('BLOCK', 5000, 'STREAMS', key('s'), '$')
+    // From the beginning, since it may be late itself.
+    const read = await client.xread('BLOCK', 5000, 'STREAMS', key('s'), '0')
     equal(entriesOf(read), { [key('s')]: [['5-1', ['n', '1']]] })
     equal(await added, '5-1')
     equal(await client.xread('BLOCK', 50, 'STREAMS', key('s'), '$'), null)

@@ -1,16 +1,43 @@
-import { createClient, RESP_TYPES, WatchError } from 'redis'
-import { equal, host, Inbox, later, main, ok, port, protocol, refused, type Scenarios } from './program.ts'
+import { createClient, createCluster, createSentinel, RESP_TYPES, WatchError } from 'redis'
+import {
+  equal,
+  host,
+  Inbox,
+  later,
+  main,
+  ok,
+  port,
+  protocol,
+  refused,
+  type Scenarios,
+  SERVICE,
+  topology,
+} from './program.ts'
 
 // Everyday use of node-redis, told only a host and a port.
 
 const build = () => createClient({ socket: { host, port } })
 type Client = ReturnType<typeof build>
 
+function create(options: Record<string, unknown>): Client {
+  // The protocol is one of all nodes, what else is given is of each.
+  const { RESP, ...each } = options
+  const all = RESP === undefined ? {} : { RESP: RESP as 2 | 3 }
+  switch (topology) {
+    case 'cluster':
+      return createCluster({ rootNodes: [{ socket: { host, port } }], defaults: each, ...all }) as unknown as Client
+    case 'sentinel': {
+      const nodes = { sentinelRootNodes: [{ host, port }], nodeClientOptions: each }
+      return createSentinel({ name: SERVICE, ...nodes, ...all }) as unknown as Client
+    }
+    default:
+      return Object.keys(options).length ? createClient({ socket: { host, port }, ...options }) : build()
+  }
+}
+
 async function open(options: Record<string, unknown>): Promise<Client> {
   const chosen = { ...(protocol === 'default' ? {} : { RESP: Number(protocol) as 2 | 3 }), ...options }
-  const client = Object.keys(chosen).length
-    ? (createClient({ socket: { host, port }, ...chosen }) as unknown as Client)
-    : build()
+  const client = create(chosen)
   client.on('error', () => undefined)
   await client.connect()
   return client
@@ -220,7 +247,8 @@ const scenarios: Scenarios<Client> = {
   async 'blocking stream read'({ client, another, key }) {
     const writer = await another()
     const added = later(() => writer.xAdd(key('s'), '5-1', { n: '1' }))
-    const read = await client.xRead({ key: key('s'), id: '$' }, { BLOCK: 5000 })
+    // From the beginning, since it may be late itself.
+    const read = await client.xRead({ key: key('s'), id: '0' }, { BLOCK: 5000 })
     equal(messagesOf(read), { [key('s')]: [['5-1', { n: '1' }]] })
     equal(await added, '5-1')
     equal(await client.xRead({ key: key('s'), id: '$' }, { BLOCK: 50 }), null)

@@ -1,6 +1,6 @@
 """What the Python programs share: named scenarios, run one after the other.
 
-Usage: PROGRAM HOST PORT [default|2|3]
+Usage: PROGRAM HOST PORT [default|2|3] [cluster|sentinel]
 
 Prints one JSON line {name, ok, detail} per scenario; exit code 0 when all are ok.
 """
@@ -12,6 +12,8 @@ import sys
 
 HOST, PORT = sys.argv[1], int(sys.argv[2])
 PROTOCOL = sys.argv[3] if len(sys.argv) > 3 else "default"
+# What HOST and PORT are told to be: one Redis, a node of a cluster, or a sentinel.
+TOPOLOGY = sys.argv[4] if len(sys.argv) > 4 else "one"
 SCENARIOS = []
 
 

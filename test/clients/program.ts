@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
  * What the JavaScript programs share: a list of named scenarios, run one after the other; one JSON line
  * {name, ok, detail} per scenario; exit code 0 when all are ok. `main` gives each scenario clients and keys of its own.
  *
- * Usage: PROGRAM HOST PORT [default|2|3] [LIBRARY]
+ * Usage: PROGRAM HOST PORT [default|2|3] [LIBRARY] [cluster|sentinel]
  */
 
 const SCENARIO_MS = 10_000
@@ -16,6 +16,9 @@ export const host = given[0] ?? '127.0.0.1'
 export const port = Number(given[1] ?? 6379)
 export const protocol = given[2] ?? 'default'
 export const library = given[3] ?? ''
+/** What HOST and PORT are told to be: one Redis, a node of a cluster, or a sentinel that knows `SERVICE`. */
+export const topology = given[4] ?? 'one'
+export const SERVICE = 'mymaster'
 
 /** One scenario's clients and keys. */
 export interface Context<Client> {
@@ -120,7 +123,7 @@ async function withClients<Client>(
   }
   const unique = `js-${randomBytes(6).toString('hex')}`
   try {
-    await scenario({ client: await another(), another, unique, key: (name) => `${unique}:${name}` })
+    await scenario({ client: await another(), another, unique, key: (name) => `{${unique}}:${name}` })
   } finally {
     clients.forEach(close)
   }

@@ -1,51 +1,12 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import { failuresOf, namesOf, play, type Run } from '../helpers/programs.ts'
 import { startRedis, type RedisServer } from '../helpers/redis.ts'
 import { startRespool, type Respool } from '../helpers/respool.ts'
-import { goProgram, pythonWith } from '../helpers/toolchain.ts'
+import { go, node, python, SCENARIOS } from './client-programs.ts'
 
 // Stock client libraries, told only a host and a port, do everyday work: first with Redis itself (what fails there is a
 // fault of the program), then through respool.
-
-const SCENARIOS = [
-  'connect and ping',
-  'strings',
-  'counters',
-  'binary and empty values',
-  'value of 1 MB',
-  'expiry',
-  'hashes',
-  'lists',
-  'sets',
-  'sorted sets',
-  'streams',
-  'stream consumer groups',
-  'blocking stream read',
-  'bitmaps',
-  'geo',
-  'scan loops',
-  'scripts',
-  'pipeline of 2000 commands',
-  'error inside a pipeline',
-  'transaction',
-  'transaction refused',
-  'watch conflict',
-  'watch success',
-  'blocking pop woken by a push',
-  'blocking pop timing out',
-  'pub/sub channels',
-  'pub/sub patterns',
-  'databases',
-  'wrong type error',
-  'missing keys',
-  'server info',
-  'client names',
-  'client list and id',
-  'many connections at once',
-  'quit and close',
-]
 
 type Protocol = 'default' | '2' | '3'
 
@@ -56,11 +17,6 @@ interface Program {
   prepare: () => Promise<string[]>
   extra?: string[]
 }
-
-const file = (path: string) => fileURLToPath(new URL(`../clients/${path}`, import.meta.url))
-const python = (version: string) => async () => [await pythonWith('redis', version), file('redis_py.py')]
-const node = (path: string) => () => Promise.resolve([process.execPath, '--import', 'tsx', file(path)])
-const go = async () => [await goProgram(file('go'))]
 
 const PROGRAMS: Program[] = [
   { client: 'redis-py 8.1.0', protocols: ['default', '2'], prepare: python('8.1.0') },

@@ -21,10 +21,10 @@ const scenarioTime = 10 * time.Second
 
 // environment holds one scenario's clients and keys.
 type environment struct {
-	*redis.Client
+	redis.UniversalClient
 	ctx     context.Context
 	unique  string
-	clients []*redis.Client
+	clients []redis.UniversalClient
 }
 
 type scenario struct {
@@ -88,20 +88,36 @@ func missing(err error) {
 	}
 }
 
-func (e *environment) key(name string) string { return e.unique + ":" + name }
+func (e *environment) key(name string) string { return "{" + e.unique + "}:" + name }
 
-// another gives a further client; change may set options on top of the address.
-func (e *environment) another(change func(*redis.Options)) *redis.Client {
-	options := &redis.Options{Addr: os.Args[1] + ":" + os.Args[2]}
+// another gives a further client; change may set options on top of the address. The fourth argument tells what is there: one
+// Redis, a node of a cluster, or a sentinel.
+func (e *environment) another(change func(*redis.UniversalOptions)) redis.UniversalClient {
+	options := &redis.UniversalOptions{Addrs: []string{os.Args[1] + ":" + os.Args[2]}}
+	if len(os.Args) > 4 {
+		switch os.Args[4] {
+		case "cluster":
+			options.IsClusterMode = true
+		case "sentinel":
+			options.MasterName = "mymaster"
+		}
+	}
 	if len(os.Args) > 3 && os.Args[3] != "default" {
 		options.Protocol, _ = strconv.Atoi(os.Args[3])
 	}
 	if change != nil {
 		change(options)
 	}
-	client := redis.NewClient(options)
+	client := redis.NewUniversalClient(options)
 	e.clients = append(e.clients, client)
 	return client
+}
+
+// conn gives one connection of the pool, which only the client of one Redis has.
+func (e *environment) conn() *redis.Conn {
+	one, ok := e.UniversalClient.(*redis.Client)
+	check(ok, "no single connection in a cluster")
+	return one.Conn()
 }
 
 func later(action func()) <-chan struct{} {
@@ -120,7 +136,7 @@ func run(play func(e *environment)) (detail string) {
 	random := make([]byte, 6)
 	_, _ = rand.Read(random)
 	e := &environment{ctx: ctx, unique: "go-" + hex.EncodeToString(random)}
-	e.Client = e.another(nil)
+	e.UniversalClient = e.another(nil)
 	defer func() {
 		for _, client := range e.clients {
 			_ = client.Close()
