@@ -37,7 +37,9 @@ export function reasonOf(spec: CommandSpec): PinReason {
 /** Gives the session its lease for good: from this command on every byte goes through. */
 export function relay(session: Session, spec: CommandSpec, frame: Frame, reason: PinReason): boolean {
   if (session.subscribed && session.protocol === 2) {
-    session.answerError(spec, 'subscribedElsewhere')
+    // Who does not hear of it would wait for messages.
+    if (session.replyMode === 'on') session.answerError(spec, 'subscribedElsewhere')
+    else session.downstream.destroy('silent refusal')
     return true
   }
   if (!session.takeLease(spec, reason)) return false

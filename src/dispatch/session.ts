@@ -290,7 +290,6 @@ export class Session implements RequestOwner, SubscriberOwner {
       // What it has to hear would be lost.
       this.downstream.finish()
     }
-    lease.pushes = null
     this.anchor.moved = false
     this.#leaseUnsure = false
     this.lane.endpoint.giveBack(lease, left)

@@ -72,7 +72,9 @@ export class Leases {
     const { endpoint } = this
     const now = endpoint.context.clock.tick()
     this.#release(connection)
-    const undo = UNDO[left]
+    // Redis remembers which keys were read on it while it tracked, and would tell the next one who tracks on it of them.
+    const undo = connection.pushes === null ? UNDO[left] : null
+    connection.pushes = null
     const old = connection.retireAt <= now
     const owes = left === 'nothing' && connection.inflight.length > 0
     if (undo === null || owes || connection.state.current !== 'ready' || old) return connection.close('discarded', left)

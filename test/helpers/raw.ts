@@ -92,6 +92,13 @@ export class RawClient {
     return this.frame()
   }
 
+  /** The whole frames that are here, without waiting. Nobody else may wait for one. */
+  take(): Buffer[] {
+    const frames: Buffer[] = []
+    for (let frame = this.#takeFrame(); frame !== undefined; frame = this.#takeFrame()) frames.push(frame)
+    return frames
+  }
+
   /** The bytes received and not yet given out as a frame. */
   get pending(): Buffer {
     return this.#joined()

@@ -62,7 +62,7 @@ describe('tracking', { timeout: 120_000 }, () => {
     }, 'all connections are as new')
   const lineOf = async (client: RawClient) => bulkText(await ask(client, 'CLIENT', 'INFO'))
 
-  it('takes one connection, on which commands are counted as any others, and gives it back', async () => {
+  it('takes one connection, on which commands are counted as any others, and which nobody gets after it', async () => {
     const client = await tracking()
     const reads = () => respool.metric('redis_cmd_duration_seconds_count', { cmd: 'getrange' })
     const pins = () => respool.metric('respool_pins_total', { reason: 'tracking' })
@@ -81,10 +81,28 @@ describe('tracking', { timeout: 120_000 }, () => {
     assert.equal(await ask(client, 'CLIENT', 'TRACKING', 'OFF'), OK)
     await allFresh()
     assert.equal(await ask(client, 'CLIENT', 'TRACKING', 'ON'), OK)
-    assert.equal(await respool.metric('respool_upstream_opened_total'), opened)
+    assert.equal(await respool.metric('respool_upstream_opened_total'), opened + 1)
     client.close()
     await allFresh()
   })
+
+  for (const end of ['TRACKING OFF', 'RESET', 'a closed socket']) {
+    it(`after ${end} the next one who tracks hears nothing of what was read before`, async () => {
+      const before = await tracking()
+      await ask(before, 'GET', 'theirs')
+      if (end === 'TRACKING OFF') await ask(before, 'CLIENT', 'TRACKING', 'OFF')
+      else if (end === 'RESET') await ask(before, 'RESET')
+      else before.close()
+      await allFresh()
+      const next = await tracking()
+      await ask(direct, 'SET', 'theirs', 'x')
+      await ask(next, 'GET', 'mine')
+      await ask(direct, 'SET', 'mine', 'x')
+      assert.equal(String(await next.frame()), invalidate('mine'))
+      for (const client of [before, next]) client.close()
+      await allFresh()
+    })
+  }
 
   for (const end of [
     'QUIT',
