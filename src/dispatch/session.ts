@@ -6,7 +6,6 @@ import type { Protocol } from '../resp/encode.js'
 import type { UpstreamConnection } from '../upstream/connection.js'
 import type { Lane } from '../upstream/lane.js'
 import { type Leftover, USE } from '../upstream/lease-use.js'
-import { cancelWait, type Waiter } from '../upstream/wait-queue.js'
 import { Ring } from '../util/ring.js'
 import { Anchor } from './anchor.js'
 import type { DispatchContext } from './context.js'
@@ -17,6 +16,7 @@ import { Request, type RequestOwner } from './request.js'
 import { ScriptState } from './scripts/state.js'
 import { standIn } from './stand-in.js'
 import type { Subscriber, SubscriberOwner } from './subscriber.js'
+import { Wait, type WaitOwner } from './wait.js'
 import { Window } from './window.js'
 
 export type SessionContext = DispatchContext<Session>
@@ -32,7 +32,7 @@ export type SessionContext = DispatchContext<Session>
  * flight, all others go to the same connection, so that a session reads its own writes; only with none in flight does it change
  * its connection, its lane or its lease. A command that cannot be taken now is held, with everything behind it.
  */
-export class Session implements RequestOwner, SubscriberOwner {
+export class Session implements RequestOwner, SubscriberOwner, WaitOwner {
   readonly mode = createMode()
   readonly ring = new Ring<Request>(4)
   readonly window: Window
@@ -70,7 +70,7 @@ export class Session implements RequestOwner, SubscriberOwner {
   #modeBefore: 'open' | 'spoilt' = 'open'
   #leaseUnsure = false
   #inflight = 0
-  #waiter: Waiter | null = null
+  #wait: Wait | null = null
 
   constructor(
     readonly id: number,
@@ -251,8 +251,8 @@ export class Session implements RequestOwner, SubscriberOwner {
   awaitConnection(spec: CommandSpec): boolean {
     if (this.refusal !== null) return this.#refuse(spec)
     const { clock, limits } = this.context
-    const waiter = this.#createWaiter(clock.now + limits.commandTimeout)
-    return this.#waiting(spec, 'connection', this.lane.endpoint.waitShared(this.lane, waiter))
+    this.#wait = new Wait(this, clock.now + limits.commandTimeout)
+    return this.#waiting(spec, 'connection', this.lane.endpoint.waitShared(this.lane, this.#wait))
   }
 
   /** Gets a lease; false while it waits for one, true with `lease` still null if the command at hand was answered with an error. */
@@ -264,13 +264,21 @@ export class Session implements RequestOwner, SubscriberOwner {
     if (this.refusal !== null) return this.#refuse(spec)
     const { clock, limits, recorder } = this.context
     this.leaseReason = reason
-    const waiter = this.#createWaiter(clock.now + limits.leaseWait)
-    const got = this.anchor.reserved ?? this.lane.endpoint.lease(this.lane, waiter, USE[reason])
+    this.#wait = new Wait(this, clock.now + limits.leaseWait)
+    const got = this.anchor.reserved ?? this.lane.endpoint.lease(this.lane, this.#wait, USE[reason])
     if (got === null || typeof got === 'string') return this.#waiting(spec, 'lease', got)
-    this.#waiter = null
+    this.#wait = null
     recorder.poolWait(0)
     this.#leased(got)
     return true
+  }
+
+  /** What was waited for is there, or will not come. */
+  waited(lease: UpstreamConnection | null, refusal: ErrorCode | null): void {
+    this.#wait = null
+    if (lease !== null) this.#leased(lease)
+    if (refusal !== null) this.refusal = refusal
+    this.unhold()
   }
 
   /** Makes the lease bear the session's name, for what asks about it from inside a transaction or a relayed session. */
@@ -311,7 +319,8 @@ export class Session implements RequestOwner, SubscriberOwner {
   /** The application's connection has ended, or must. */
   close(): void {
     if (this.closed) return
-    this.#cancelWait()
+    this.#wait?.cancel()
+    this.#wait = null
     const { reserved } = this.anchor
     const left = this.lease !== null && this.lease === reserved ? 'unknown' : this.#leftover
     this.mode.to('closed')
@@ -356,32 +365,9 @@ export class Session implements RequestOwner, SubscriberOwner {
   /** What follows from asking for a connection: null means wait. */
   #waiting(spec: CommandSpec, hold: Hold, refusal: ErrorCode | null): boolean {
     if (refusal === null) return this.hold(hold)
-    this.#waiter = null
+    this.#wait = null
     this.refusal = refusal
     return this.#refuse(spec)
-  }
-
-  #createWaiter(deadline: number): Waiter {
-    const { clock, recorder } = this.context
-    const since = clock.now
-    const ended = () => {
-      recorder.poolWait(clock.tick() - since)
-      this.#waiter = null
-    }
-    return (this.#waiter = {
-      deadline,
-      queue: null,
-      granted: (lease) => {
-        ended()
-        if (lease !== null) this.#leased(lease)
-        this.unhold()
-      },
-      refused: (code) => {
-        ended()
-        this.refusal = code
-        this.unhold()
-      },
-    })
   }
 
   #leased(lease: UpstreamConnection): void {
@@ -390,10 +376,5 @@ export class Session implements RequestOwner, SubscriberOwner {
     if (this.pooling === 'session') this.nameLease()
     lease.holder = { uncongested: () => this.held === 'congested' && this.unhold() }
     this.context.recorder.pin(this.leaseReason!)
-  }
-
-  #cancelWait(): void {
-    if (this.#waiter !== null) cancelWait(this.#waiter)
-    this.#waiter = null
   }
 }
