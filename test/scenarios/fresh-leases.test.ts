@@ -173,7 +173,7 @@ describe('leases that are given back', { timeout: 120_000 }, () => {
 
   async function play(use: Use, protocol: number): Promise<void> {
     const client = await RawClient.connect(use.pooled === true ? pooledPort : respool.port)
-    if (protocol === 3) await ask(client, 'HELLO', 3)
+    await ask(client, 'HELLO', protocol)
     for (const part of use.says) {
       client.send(Buffer.isBuffer(part) ? part : Buffer.concat(part.map(encode)))
       // Whoever has answered this has read the part in a read of its own.

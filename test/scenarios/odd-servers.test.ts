@@ -72,6 +72,7 @@ describe('servers without a part of transactions', { timeout: 120_000 }, () => {
           }
           await progress()
           const dying = await RawClient.connect(respool.port)
+          await ask(dying, 'PING')
           // On a key of its own: it may still be carried out.
           const last = commands.map((args) => args.map((arg) => (arg === 'k' ? 'dying' : arg)))
           dying.send(Buffer.concat([SLOW, ...last].map(encode)))
