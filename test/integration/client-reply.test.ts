@@ -114,7 +114,7 @@ describe('CLIENT REPLY', { timeout: 60_000 }, () => {
 
   // A Redis of today forgets to close a silent connection that has nothing to say: then the application has to.
   it('QUIT and bytes that are no command end a silent connection without a word', async () => {
-    for (const bytes of [encode(['QUIT']), Buffer.from('*1\r\nX'), Buffer.from('GET "k\r\n')]) {
+    for (const bytes of [encode(['QUIT']), Buffer.from('*1\r\nX\r\n'), Buffer.from('GET "k\r\n')]) {
       const [client] = await connectAll(respool.port, 1)
       client.send(Buffer.concat([off, encode(['SET', 'k', 'v']), bytes]))
       await client.closed
