@@ -109,7 +109,7 @@ export class Session implements RequestOwner, SubscriberOwner, WaitOwner {
   }
 
   get lane(): Lane {
-    return (this.#lane ??= this.context.topology.lane(this.protocol, this.database))
+    return (this.#lane ??= this.context.topology.home.lane(this.protocol, this.database))
   }
 
   /** Moves to another protocol or database. Nothing may be in flight. */
