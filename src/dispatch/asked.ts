@@ -38,7 +38,7 @@ export function askOnLease(
   request: (() => string) | null,
   judge: Judge,
 ): boolean {
-  if (!session.takeLease(spec, reason)) return false
+  if (!session.ways.takeLease(spec, reason)) return false
   const { lease } = session
   if (lease === null) return true
   if (!lease.usable) return holdFor(session, lease)

@@ -4,7 +4,8 @@ import type { Session } from './session.js'
 export function describeSession(session: Session): object {
   const { clock } = session.context
   const age = (since: number): number => Math.round(clock.now - since) / 1000
-  const lease = session.lease === null ? null : { reason: session.leaseReason, ageSeconds: age(session.leasedAt) }
+  const lease =
+    session.lease === null ? null : { reason: session.ways.leaseReason, ageSeconds: age(session.ways.leasedAt) }
   const { channel, pattern, shard } = session.subscriber?.names ?? {}
   return {
     id: session.id,

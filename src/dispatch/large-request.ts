@@ -60,7 +60,7 @@ export class LargeRequest {
       return new LargeRequest(session, spec, null)
     }
     const relays = spec.handling === 'relay' || spec.handling === 'subscribe'
-    if (!session.takeLease(spec, leaseReason(spec))) return null
+    if (!session.ways.takeLease(spec, leaseReason(spec))) return null
     if (relays && session.lease !== null) {
       if (session.ring.length > 0) return session.hold('drained') || null
       startRelay(session, session.lease)

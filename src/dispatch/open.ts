@@ -161,10 +161,10 @@ function onLease(
   reason: PinReason,
   next: 'queueing' | 'watching',
 ): boolean {
-  if (!session.takeLease(spec, reason)) return false
+  if (!session.ways.takeLease(spec, reason)) return false
   if (session.lease === null) return true
   if (!session.lease.usable) return holdFor(session, session.lease)
-  if (next === 'queueing') session.nameLease()
+  if (next === 'queueing') session.ways.nameLease()
   submitInTurn(session, session.lease, spec, frame, session.context.limits.commandTimeout)
   if (session.mode.current !== next) session.mode.to(next)
   return true
@@ -173,7 +173,7 @@ function onLease(
 function dispatchBlocking(session: Session, spec: CommandSpec, frame: Frame): boolean {
   const time = blockTimeOf(spec, frame)
   if (time === -1) return forward(session, spec, frame)
-  if (!session.takeLease(spec, 'blocking')) return false
+  if (!session.ways.takeLease(spec, 'blocking')) return false
   if (session.lease === null) return true
   return submitBlocking(session, session.lease, spec, frame, time)
 }

@@ -42,7 +42,7 @@ export function relay(session: Session, spec: CommandSpec, frame: Frame, reason:
     else session.downstream.destroy('silent refusal')
     return true
   }
-  if (!session.takeLease(spec, reason)) return false
+  if (!session.ways.takeLease(spec, reason)) return false
   const lease = session.lease
   if (lease === null) return true
   if (session.replyMode !== 'on' && session.mode.current === 'queueing') {
@@ -51,7 +51,7 @@ export function relay(session: Session, spec: CommandSpec, frame: Frame, reason:
     return true
   }
   if (session.ring.length > 0) return session.hold('drained')
-  if (session.mode.current !== 'queueing') session.nameLease()
+  if (session.mode.current !== 'queueing') session.ways.nameLease()
   startRelay(session, lease)
   return relayBytes(session, frame.buf, frame.start, frame.end)
 }

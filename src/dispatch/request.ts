@@ -5,6 +5,7 @@ import type { Recorder } from '../metrics/recorder.js'
 import type { Loss, Pending } from '../upstream/pending.js'
 import type { Ring } from '../util/ring.js'
 import type { Downstream } from './downstream.js'
+import type { Route } from './route.js'
 
 /** Puts something right in a reply. */
 export interface Alteration {
@@ -17,6 +18,8 @@ export interface RequestOwner {
   readonly closed: boolean
   readonly context: { readonly recorder: Recorder; readonly topology: { refresh(): void } }
   readonly downstream: Downstream
+  /** Where the command at hand goes. */
+  readonly route: Route
   /** The requests whose replies have not left, in order. */
   readonly ring: Ring<Request>
   /** Its answer has come whole from Redis. */
@@ -46,6 +49,8 @@ export class Request implements Pending {
   /** True once part of the reply is there. */
   begun = false
   alteration: Alteration | null = null
+  /** Where it was sent. */
+  route: Route
   /** The parts of a reply that is to be altered. */
   #unaltered: Buffer[] = []
   /** Reply bytes that wait for the replies in front of them. */
@@ -56,7 +61,9 @@ export class Request implements Pending {
     readonly spec: CommandSpec,
     readonly since: number,
     public deadline: number,
-  ) {}
+  ) {
+    this.route = session.route
+  }
 
   reply(buf: Buffer, start: number, end: number, last: boolean): void {
     if (this.alteration !== null) return this.#alter(buf, start, end, last)

@@ -37,13 +37,14 @@ export function route(session: Session, spec: CommandSpec): boolean {
   const { connection } = session
   if (connection !== null) return connection.usable || holdFor(session, connection)
   if (session.pooling === 'session') return routeOnLease(session, spec)
-  session.connection = session.lane.pick()
-  return session.connection !== null || session.awaitConnection(spec)
+  const picked = session.lane.pick()
+  session.route.connection = picked
+  return picked !== null || session.ways.awaitConnection(spec)
 }
 
 /** With session pooling all commands go to one lease, from the first one on. */
 function routeOnLease(session: Session, spec: CommandSpec): boolean {
-  if (!session.takeLease(spec, 'session')) return false
+  if (!session.ways.takeLease(spec, 'session')) return false
   const { lease } = session
   return lease === null || lease.usable || holdFor(session, lease)
 }

@@ -1,11 +1,9 @@
-import { type CommandSpec, isBlocking } from '../commands/spec.js'
+import type { CommandSpec } from '../commands/spec.js'
 import type { Pooling } from '../config/config.js'
 import { ERROR_FRAMES, type ErrorCode } from '../errors.js'
-import type { PinReason } from '../metrics/recorder.js'
 import type { Protocol } from '../resp/encode.js'
 import type { UpstreamConnection } from '../upstream/connection.js'
 import type { Lane } from '../upstream/lane.js'
-import { type Leftover, USE } from '../upstream/lease-use.js'
 import { Ring } from '../util/ring.js'
 import { Anchor } from './anchor.js'
 import type { DispatchContext } from './context.js'
@@ -13,10 +11,10 @@ import type { Downstream } from './downstream.js'
 import { HeldPushes } from './held-pushes.js'
 import { createMode, type Hold, LEFT } from './mode.js'
 import { Request, type RequestOwner } from './request.js'
+import type { Route } from './route.js'
 import { ScriptState } from './scripts/state.js'
-import { standIn } from './stand-in.js'
 import type { Subscriber, SubscriberOwner } from './subscriber.js'
-import { Wait, type WaitOwner } from './wait.js'
+import { type Traveller, Ways } from './ways.js'
 import { Window } from './window.js'
 
 export type SessionContext = DispatchContext<Session>
@@ -32,7 +30,7 @@ export type SessionContext = DispatchContext<Session>
  * flight, all others go to the same connection, so that a session reads its own writes; only with none in flight does it change
  * its connection, its lane or its lease. A command that cannot be taken now is held, with everything behind it.
  */
-export class Session implements RequestOwner, SubscriberOwner, WaitOwner {
+export class Session implements RequestOwner, SubscriberOwner, Traveller {
   readonly mode = createMode()
   readonly ring = new Ring<Request>(4)
   readonly window: Window
@@ -50,11 +48,6 @@ export class Session implements RequestOwner, SubscriberOwner, WaitOwner {
   replyMode: 'on' | 'skip' | 'off' = 'on'
   lastCommand = ''
   lastActive: number
-  /** The connection that has its commands in flight, or its lease. */
-  connection: UpstreamConnection | null = null
-  lease: UpstreamConnection | null = null
-  leaseReason: PinReason | null = null
-  leasedAt = 0
   /** True while a large command is on its way, so that the lease is in the middle of it. */
   partial = false
   readonly anchor = new Anchor()
@@ -62,15 +55,11 @@ export class Session implements RequestOwner, SubscriberOwner, WaitOwner {
   subscriber: Subscriber | null = null
   readonly scripts = new ScriptState()
   held: Hold | null = null
-  /** Why waiting for a connection failed: the answer to the command that was held. */
-  refusal: ErrorCode | null = null
-  #lane: Lane | null = null
   /** What has to wait until the reply that is passing is complete. */
   readonly #pushes = new HeldPushes()
+  readonly ways = new Ways(this)
   #modeBefore: 'open' | 'spoilt' = 'open'
-  #leaseUnsure = false
   #inflight = 0
-  #wait: Wait | null = null
 
   constructor(
     readonly id: number,
@@ -108,16 +97,29 @@ export class Session implements RequestOwner, SubscriberOwner, WaitOwner {
     return this.subscriber !== null && this.subscriber.total > 0
   }
 
+  get route(): Route {
+    return this.ways.route
+  }
+
   get lane(): Lane {
-    return (this.#lane ??= this.context.topology.home.lane(this.protocol, this.database))
+    return this.ways.route.lane
+  }
+
+  /** The connection that has its commands in flight where the one at hand goes, or its lease. */
+  get connection(): UpstreamConnection | null {
+    return this.ways.route.connection
+  }
+
+  get lease(): UpstreamConnection | null {
+    return this.ways.lease
   }
 
   /** Moves to another protocol or database. Nothing may be in flight. */
   changeLane(protocol: Protocol, database: number): void {
-    if (!this.anchor.moved) this.giveLeaseBack()
+    if (!this.anchor.moved) this.ways.giveBack()
     this.protocol = protocol
     this.database = database
-    this.#lane = null
+    this.ways.forget()
   }
 
   /** Registers a command that goes upstream. */
@@ -129,6 +131,7 @@ export class Session implements RequestOwner, SubscriberOwner, WaitOwner {
     if (this.replyMode !== 'on') request.silent = this.takeSilence()
     this.ring.push(request)
     this.#inflight++
+    request.route.inflight++
     return request
   }
 
@@ -163,8 +166,7 @@ export class Session implements RequestOwner, SubscriberOwner, WaitOwner {
     const { recorder, clock } = this.context
     recorder.upstream(request.spec.id, clock.now - request.since)
     this.window.replied(request.size)
-    // Redis did not do as expected: what it still keeps on the lease is anybody's guess.
-    if (request.failed && this.lease !== null && request.spec.handling === 'transaction') this.#leaseUnsure = true
+    if (request.failed && this.lease !== null && request.spec.handling === 'transaction') this.ways.unsure = true
     this.complete(request)
     if (this.#inflight === 0) this.settle()
   }
@@ -203,6 +205,7 @@ export class Session implements RequestOwner, SubscriberOwner, WaitOwner {
     const { recorder, clock } = this.context
     request.done = true
     this.#inflight--
+    request.route.answered(this.lease)
     recorder.command(request.spec.id, clock.now - request.since, request.failed)
     const ring = this.ring
     if (ring.peek() !== request) return
@@ -222,16 +225,18 @@ export class Session implements RequestOwner, SubscriberOwner, WaitOwner {
   /** With nothing in flight the connection is free to change, and a lease that serves no purpose any more goes back. */
   settle(): void {
     if (this.#inflight > 0) return
-    if (this.lease === null) this.connection = null
-    else if (LEFT[this.mode.current] === undefined && this.pooling !== 'session' && this.anchor.bonds === 0)
-      this.giveLeaseBack()
-    else if (this.lease.state.current !== 'ready') this.dropLease()
+    const { lease } = this
+    if (lease !== null) {
+      const serves = LEFT[this.mode.current] !== undefined || this.pooling === 'session' || this.anchor.bonds !== 0
+      if (!serves) this.ways.giveBack()
+      else if (lease.state.current !== 'ready') this.dropLease()
+    }
     if (this.held === 'drained' || this.held === 'congested') this.unhold()
   }
 
   /** The lease is lost, or given up, with a transaction on it: that transaction can only fail now. */
   dropLease(): void {
-    this.giveLeaseBack()
+    this.ways.giveBack()
     if (this.mode.current === 'watching') this.mode.to('spoilt')
     else if (this.mode.current === 'queueing') this.mode.to('discarding')
   }
@@ -247,95 +252,25 @@ export class Session implements RequestOwner, SubscriberOwner, WaitOwner {
     this.downstream.resume()
   }
 
-  /** Waits for a shared connection; false while it does, true if the command at hand was answered with an error. */
-  awaitConnection(spec: CommandSpec): boolean {
-    if (this.refusal !== null) return this.#refuse(spec)
-    const { clock, limits } = this.context
-    this.#wait = new Wait(this, clock.now + limits.commandTimeout)
-    return this.#waiting(spec, 'connection', this.lane.endpoint.waitShared(this.lane, this.#wait))
-  }
-
-  /** Gets a lease; false while it waits for one, true with `lease` still null if the command at hand was answered with an error. */
-  takeLease(spec: CommandSpec, reason: PinReason): boolean {
-    // One that was lost before it was used is no lease.
-    if (this.lease !== null && this.lease.state.current !== 'ready' && this.#inflight === 0) this.giveLeaseBack()
-    if (this.lease !== null) return true
-    if (this.#inflight > 0) return this.hold('drained')
-    if (this.refusal !== null) return this.#refuse(spec)
-    const { clock, limits, recorder } = this.context
-    this.leaseReason = reason
-    this.#wait = new Wait(this, clock.now + limits.leaseWait)
-    const got = this.anchor.reserved ?? this.lane.endpoint.lease(this.lane, this.#wait, USE[reason])
-    if (got === null || typeof got === 'string') return this.#waiting(spec, 'lease', got)
-    this.#wait = null
-    recorder.poolWait(0)
-    this.#leased(got)
-    return true
-  }
-
-  /** What was waited for is there, or will not come. */
-  waited(lease: UpstreamConnection | null, refusal: ErrorCode | null): void {
-    this.#wait = null
-    if (lease !== null) this.#leased(lease)
-    if (refusal !== null) this.refusal = refusal
-    this.unhold()
-  }
-
-  /** Makes the lease bear the session's name, for what asks about it from inside a transaction or a relayed session. */
-  nameLease(): void {
-    if (this.lease !== null) this.lane.endpoint.rename(this.lease, this.name)
-  }
-
-  giveLeaseBack(left: Leftover = this.#leftover): void {
-    const lease = this.lease
-    if (lease === null) return
-    this.lease = null
-    this.connection = null
-    this.leaseReason = null
-    lease.holder = null
-    if (this.anchor.hangsOn(lease) && !this.closed) {
-      if (left === 'nothing' && lease === this.anchor.reserved && lease.state.current === 'ready') return
-      // What it has to hear would be lost.
-      this.downstream.finish()
-    }
-    this.anchor.moved = false
-    this.#leaseUnsure = false
-    this.lane.endpoint.giveBack(lease, left)
-  }
-
-  /** What Redis keeps on the lease. */
-  get #leftover(): Leftover {
-    const left = LEFT[this.mode.current] ?? 'nothing'
-    if (left === 'unknown' || this.partial || this.lease?.streaming === true || this.#blocks()) return 'unknown'
-    return this.#inflight > 0 || this.#leaseUnsure || this.anchor.bonds !== 0 || this.anchor.moved ? 'anything' : left
-  }
-
-  /** True if a command is in flight that Redis may answer late, or with data that must not be lost. */
-  #blocks(): boolean {
-    for (let i = 0; i < this.ring.length; i++) if (isBlocking(this.ring.at(i)!.spec)) return true
-    return false
-  }
-
   /** The application's connection has ended, or must. */
   close(): void {
     if (this.closed) return
-    this.#wait?.cancel()
-    this.#wait = null
+    this.ways.stopWaiting()
     const { reserved } = this.anchor
-    const left = this.lease !== null && this.lease === reserved ? 'unknown' : this.#leftover
+    const left = this.lease !== null && this.lease === reserved ? 'unknown' : this.ways.leftover
     this.mode.to('closed')
     this.subscriber?.leave()
     for (let i = 0; i < this.ring.length; i++) this.ring.at(i)!.lost = true
     if (reserved !== null && reserved !== this.lease) this.lane.endpoint.giveBack(reserved, 'unknown')
-    this.giveLeaseBack(left)
+    this.ways.giveBack(left)
     this.context.registry.remove(this)
   }
 
   /** Back to how it was when it was new, as RESET says. Nothing may be in flight. */
   reset(): void {
-    const left = this.#leftover
+    const left = this.ways.leftover
     this.anchor.reset()
-    this.giveLeaseBack(left)
+    this.ways.giveBack(left)
     if (this.mode.current !== 'open') this.mode.to('open')
     this.changeLane(2, this.context.limits.database)
     this.user = 'default'
@@ -352,29 +287,5 @@ export class Session implements RequestOwner, SubscriberOwner, WaitOwner {
   #keepPush(part: string | Buffer): void {
     this.#pushes.add(part)
     if (this.#pushes.bytes > this.context.limits.subscriberBytes) this.downstream.destroy('slow')
-  }
-
-  #refuse(spec: CommandSpec): true {
-    const text = standIn(spec.name, this.protocol, this.context.topology.info)
-    if (text !== null) this.answer(spec, text)
-    else this.answerError(spec, this.refusal!)
-    this.refusal = this.leaseReason = null
-    return true
-  }
-
-  /** What follows from asking for a connection: null means wait. */
-  #waiting(spec: CommandSpec, hold: Hold, refusal: ErrorCode | null): boolean {
-    if (refusal === null) return this.hold(hold)
-    this.#wait = null
-    this.refusal = refusal
-    return this.#refuse(spec)
-  }
-
-  #leased(lease: UpstreamConnection): void {
-    this.lease = this.connection = lease
-    this.leasedAt = this.context.clock.now
-    if (this.pooling === 'session') this.nameLease()
-    lease.holder = { uncongested: () => this.held === 'congested' && this.unhold() }
-    this.context.recorder.pin(this.leaseReason!)
   }
 }

@@ -27,7 +27,7 @@ export function dispatchWatching(session: Session, spec: CommandSpec, frame: Fra
   if (spec.handling === 'script') return dispatchScript(session, spec, frame)
   if (spec.name === 'multi' && session.subscribed && hasArity(spec, frame.argc))
     return relay(session, spec, frame, 'multi')
-  if (spec.name === 'multi') session.nameLease()
+  if (spec.name === 'multi') session.ways.nameLease()
   const done = submitOnLease(session, spec, frame)
   if (!done || !hasArity(spec, frame.argc)) return done
   if (spec.handling === 'publish') recountLast(session, spec, frame)

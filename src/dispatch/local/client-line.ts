@@ -45,7 +45,8 @@ export function describeClient(session: Session): string {
 }
 
 function flags(session: Session): string {
-  const { mode, leaseReason, noEvict, anchor } = session
+  const { mode, noEvict, anchor } = session
+  const { leaseReason } = session.ways
   const set = [
     leaseReason === 'blocking' ? 'b' : '',
     mode.current === 'queueing' || mode.current === 'discarding' ? 'x' : '',

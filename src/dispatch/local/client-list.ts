@@ -90,4 +90,4 @@ function readFilters(session: Session, args: Arguments): Test[] | Outcome {
 }
 
 const typeOf = (session: Session): string =>
-  session.leaseReason === 'subscribe' || session.subscribed ? 'pubsub' : 'normal'
+  session.ways.leaseReason === 'subscribe' || session.subscribed ? 'pubsub' : 'normal'

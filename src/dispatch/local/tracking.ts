@@ -50,11 +50,11 @@ function targetOf(session: Session, text: string): Session | null {
 
 /** Null if the target has got its connection. */
 function reserveFor(session: Session, target: Session): Outcome | null {
-  const { refusal } = session
-  session.refusal = null
+  const { refusal } = session.ways
+  session.ways.refusal = null
   if (refusal !== null) return code(refusal)
   const got = reserve(target, (refusal) => {
-    session.refusal = refusal
+    session.ways.refusal = refusal
     if (session.held === 'learning') session.unhold()
   })
   if (got === null) return HOLD
@@ -80,7 +80,7 @@ function turn(session: Session, args: Arguments, on: boolean): void {
     session.anchor.tracking = null
     return
   }
-  session.leaseReason = 'tracking'
+  session.ways.leaseReason = 'tracking'
   const at = redirects(args).at(-1)
   session.anchor.tracking = {
     broadcast: args.texts(3).some((word) => word.toLowerCase() === 'bcast'),
