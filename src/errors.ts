@@ -74,6 +74,7 @@ export const ERRORS = {
   noPlace: row(
     'ERR respool cannot say where its unix socket can be dialled: give that listener an address to announce',
   ),
+  repliesDiffer: row('ERR respool got replies from several nodes that do not belong together'),
   largeLocal: row('ERR respool does not take arguments of this size for this command'),
   stalled: row('ERR respool closed the connection: a started command was not finished in time', false, true),
 } as const satisfies Record<string, ErrorRow>

@@ -63,7 +63,7 @@ export class Proxy {
     readonly config: Config,
     readonly log: EventLog,
   ) {
-    this.table = new CommandTable(config.commands.allow, withdrawn(config.standIn))
+    this.table = new CommandTable(config.commands.allow, withdrawn(config.standIn), config.commands.split)
     this.recorder = new Recorder(this.table.size)
     const turns = new TurnQueue()
     const requests = new ReadBuffer()

@@ -1,3 +1,5 @@
+import type { Spread } from './spread.js'
+
 /**
  * What the proxy knows about a command.
  * Facts come from the servers' own COMMAND reply, decisions from the policy table.
@@ -102,6 +104,8 @@ export interface CommandSpec {
   /** Bits of `Flag`. */
   readonly flags: number
   readonly handling: Handling
+  /** How it is spread over the nodes of a cluster; null if one node gets it as it is. */
+  readonly spread: Spread | null
   readonly keySpecs: readonly KeySpec[]
   /** Position of the only key when it is always there and nowhere else, otherwise 0: saves asking `keyPositions`. */
   readonly soleKey: number

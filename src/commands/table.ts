@@ -4,6 +4,7 @@ import { maxNameBytes, NameIndex } from './name-index.js'
 import { handlingFor, policy, policyFor } from './policy.js'
 import { readCommandReply, type CommandRow } from './reply.js'
 import { flagsByWireName, type CommandSpec } from './spec.js'
+import { spreadOf } from './spread.js'
 
 const maxLearned = 512
 
@@ -25,10 +26,12 @@ export class CommandTable {
   /**
    * @param allowed names of commands that are carried though the policy refuses them
    * @param withdrawn names of commands that are forwarded though the policy has them answered here
+   * @param split whether commands with keys in several slots are taken apart
    */
   constructor(
     readonly allowed: readonly string[] = [],
     readonly withdrawn: readonly string[] = [],
+    readonly split = true,
   ) {
     this.other = this.#append({ name: 'other', arity: 0, flags: '', keys: '' })
     // A name has several rows where servers differ; the last one is the newest server's.
@@ -124,6 +127,7 @@ export class CommandTable {
       arity: row.arity,
       flags,
       handling: handlingFor(row.name, flags, this.allowed, this.withdrawn),
+      spread: spreadOf(row.name, this.split),
       keySpecs,
       soleKey: soleKey(keySpecs),
       subcommands: null,

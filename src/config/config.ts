@@ -70,6 +70,8 @@ export interface Config {
   commands: {
     /** Names in the command table of what is carried though it would be refused by default. */
     allow: readonly string[]
+    /** Whether commands with keys in several slots of a cluster are taken apart. */
+    split: boolean
   }
   standIn: StandIn
   limits: {

@@ -100,6 +100,10 @@ const commands = section('What applications may do.', {
     'Commands to carry that are refused otherwise, because they reach beyond the connection that they come on.',
     REFUSED_BY_DEFAULT,
   ),
+  split: onOff(
+    'on',
+    'Takes MGET, MSET, DEL, UNLINK, EXISTS, TOUCH and XREAD apart if their keys lie in several slots of a cluster; off: CROSSSLOT, as by Redis.',
+  ),
 })
 
 const standIn = section('What applications may take respool for, whatever its upstream is.', {

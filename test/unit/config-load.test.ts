@@ -73,7 +73,7 @@ describe('defaults', () => {
         healthCheckInterval: 30_000,
         leases: { max: 64, waitTimeout: 4000, maxWaiters: 1000, reserve: 8, maxBlocking: 0 },
       },
-      commands: { allow: [] },
+      commands: { allow: [], split: true },
       standIn: { cluster: true, sentinel: true, services: [] },
       limits: {
         connections: 20_000,
