@@ -39,6 +39,7 @@ export const ERRORS = {
   syntax: row('ERR syntax error'),
   notInteger: row('ERR value is not an integer or out of range'),
   numberOutOfRange: row('ERR value is out of range, value must between -2147483648 and 2147483647'),
+  invalidCursor: row('ERR invalid cursor'),
   dbOutOfRange: row('ERR DB index is out of range'),
   noProtocol: row('NOPROTO unsupported protocol version'),
   protocolNotInteger: row('ERR Protocol version is not an integer or out of range'),
@@ -74,6 +75,7 @@ export const ERRORS = {
   noPlace: row(
     'ERR respool cannot say where its unix socket can be dialled: give that listener an address to announce',
   ),
+  scanCursorTooLarge: row('ERR respool has no room for the cursor that a node gave to SCAN: it has more than 48 bits'),
   repliesDiffer: row('ERR respool got replies from several nodes that do not belong together'),
   largeLocal: row('ERR respool does not take arguments of this size for this command'),
   stalled: row('ERR respool closed the connection: a started command was not finished in time', false, true),

@@ -37,6 +37,7 @@ const OWN_TEXTS: Partial<Record<ErrorCode, string[][]>> = {
     ['INCRBY', 'k', 'x'],
   ],
   numberOutOfRange: [['SELECT', '2147483648']],
+  invalidCursor: [['SCAN', 'x']],
   dbOutOfRange: [['SELECT', '16']],
   noProtocol: [['HELLO', '4']],
   protocolNotInteger: [['HELLO', 'x']],
