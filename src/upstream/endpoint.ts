@@ -7,28 +7,27 @@ import { remove } from '../util/list.js'
 import type { EventLog } from '../util/log.js'
 import { type CloseReason, UNASKED, UNREACHABLE, WORN_OUT } from './close-reason.js'
 import { type ConnectionOwner, UpstreamConnection, type UpstreamContext } from './connection.js'
-import { type HandshakeFailure, type HandshakeOutcome, type ServerInfo, shakeHands, StepReply } from './handshake.js'
+import {
+  type HandshakeFailure,
+  type HandshakeOutcome,
+  identityOf,
+  type ServerInfo,
+  shakeHands,
+  StepReply,
+} from './handshake.js'
+import { statsOf } from './endpoint-stats.js'
 import { Reachability } from './reachability.js'
 import { Lane, type LaneOwner, longestWaitFirst } from './lane.js'
 import type { Leftover, Use } from './lease-use.js'
 import { LoadedScripts } from './loaded-scripts.js'
 import { type LeaseOwner, Leases } from './leases.js'
+import { Members } from './members.js'
 import { makeRoom } from './room.js'
 import { Subscriptions, type SubscriptionsOwner } from './subscriptions.js'
 import type { Waiter } from './wait-queue.js'
 
 /** The part of the configuration that concerns upstream connections. */
 export type UpstreamSettings = Pick<Config, 'upstream' | 'pool'>
-
-/** What the endpoint knows of one of its connections. */
-interface Membership {
-  readonly lane: Lane
-  readonly pinned: boolean
-  /** True from the end of the handshake on. */
-  ready: boolean
-  /** The connection's id in Redis's CLIENT LIST. */
-  clientId: number
-}
 
 /**
  * All connections to one Redis process, in lanes, under two hard limits: `pool.max` shared connections and
@@ -40,14 +39,18 @@ export class Endpoint implements ConnectionOwner, LaneOwner, LeaseOwner, Subscri
   readonly counts = { hits: 0, misses: 0, timeouts: 0, stale: 0, opened: 0 }
   /** What Redis said of itself when it was last reached. */
   info: ServerInfo | null = null
-  readonly members = new Map<UpstreamConnection, Membership>()
+  readonly members = new Members()
   readonly lanes = new Map<string, Lane>()
   readonly closings: Record<string, number> = {}
   readonly subscriptions = new Subscriptions(this)
   readonly scripts = new LoadedScripts()
-  /** Called each time it comes up, and each time an attempt to reach it fails. */
+  /** Called each time it comes up, each time an attempt to reach it fails, and when it has ended a connection that was of use. */
   onUp: () => void = () => {}
   onUnreachable: () => void = () => {}
+  onSevered: () => void = () => {}
+  role: EndpointStats['role'] = 'primary'
+  /** True once commands go elsewhere for good. */
+  retired = false
   #sharedCount = 0
   #stopped = false
   readonly #leases = new Leases(this)
@@ -75,10 +78,7 @@ export class Endpoint implements ConnectionOwner, LaneOwner, LeaseOwner, Subscri
     this.log.event('info', 'upstream_moved', { endpoint: name, from: this.name })
     this.address = address
     this.name = name
-    for (const [connection, { pinned, ready }] of [...this.members]) {
-      if (pinned || !ready) connection.close('moved', '')
-      else connection.drain('moved')
-    }
+    this.members.abandon()
     this.subscriptions.link.connection?.close('moved', '')
     this.scripts.forget()
     this.#reachability.reset()
@@ -107,7 +107,11 @@ export class Endpoint implements ConnectionOwner, LaneOwner, LeaseOwner, Subscri
 
   /** Why nothing can be sent now, or null if waiting makes sense. */
   get outage(): ErrorCode | null {
-    return this.#reachability.outage
+    return this.retired ? 'upstreamDown' : this.#reachability.outage
+  }
+
+  get breaker(): EndpointStats['breaker'] {
+    return this.outage === null ? 'closed' : 'open'
   }
 
   /** Why waiting for a connection of the lane is no use, or null if it is. */
@@ -149,8 +153,7 @@ export class Endpoint implements ConnectionOwner, LaneOwner, LeaseOwner, Subscri
 
   /** True if no session holds it: shared, or a lease that nobody has. */
   isFree(connection: UpstreamConnection): boolean {
-    const member = this.members.get(connection)
-    return member !== undefined && (!member.pinned || member.lane.idleLeases.includes(connection))
+    return this.members.isFree(connection)
   }
 
   /** Resolves when it is up. */
@@ -184,29 +187,35 @@ export class Endpoint implements ConnectionOwner, LaneOwner, LeaseOwner, Subscri
   }
 
   stats(): EndpointStats {
-    const connections = { idle: 0, shared: 0, pinned: 0, connecting: 0 }
-    let waiters = 0
+    return statsOf(this)
+  }
+
+  /**
+   * Commands go elsewhere from now on. Takes no new ones, has those who wait look again for where to go, and leaves when it has answered
+   * what it was sent; a lease on which nothing is on its way is lost at once. Subscriptions stay for as long as they have listeners.
+   */
+  retire(): void {
+    if (this.retired) return
+    this.retired = true
+    this.#reachability.stop()
+    this.members.retire()
+    if (this.subscriptions.topics.refs === 0) this.subscriptions.link.connection?.close('moved', '')
+    this.wakeAll()
+  }
+
+  /** Has everybody who waits here look again for where to go. */
+  wakeAll(): void {
     for (const lane of this.lanes.values()) {
-      connections.idle += lane.idleLeases.length
-      connections.shared += lane.shared.length
-      connections.connecting += lane.opening + lane.openingLeases
-      waiters += lane.waiting.length + lane.leaseWaiting.length
+      this.#wake(lane)
+      for (const waiter of lane.leaseWaiting.takeAll()) waiter.granted(null)
     }
-    connections.pinned = this.members.size - connections.idle - connections.shared - connections.connecting
-    const { link, topics } = this.subscriptions
-    if (link.connection !== null) connections[link.established ? 'shared' : 'connecting']++
-    const up = this.downSince === null
-    return {
-      endpoint: this.name,
-      role: 'primary',
-      up,
-      breaker: 'closed',
-      connections,
-      waiters,
-      ...this.counts,
-      subscriptions: topics.listening,
-      closed: this.closings,
-    }
+  }
+
+  /** True if nothing is left of it that could do anything. */
+  get isEmpty(): boolean {
+    return (
+      this.members.size === 0 && this.subscriptions.link.connection === null && this.subscriptions.topics.refs === 0
+    )
   }
 
   stop(): void {
@@ -223,21 +232,12 @@ export class Endpoint implements ConnectionOwner, LaneOwner, LeaseOwner, Subscri
   }
 
   #shakeHands(connection: UpstreamConnection, done: (outcome: HandshakeOutcome) => void): void {
-    const { lane } = this.members.get(connection)!
+    const { protocol, database } = this.members.get(connection)!.lane
     const { target, connectTimeout } = this.settings.upstream
-    const { username, password } = target
-    const identity = {
-      protocol: lane.protocol,
-      database: lane.database,
-      username,
-      password,
-      clientName: this.clientName,
-      wantsPrimary: target.kind === 'sentinel',
-    }
     const now = this.context.clock.tick()
     shakeHands(
       connection,
-      identity,
+      identityOf(target, protocol, database, this.clientName),
       now,
       now + connectTimeout,
       (outcome) => {
@@ -258,17 +258,17 @@ export class Endpoint implements ConnectionOwner, LaneOwner, LeaseOwner, Subscri
     } else {
       lane.opening--
       lane.shared.push(connection)
-      this.#wakeAll(lane)
+      this.#wake(lane)
     }
   }
 
   idle(connection: UpstreamConnection): void {
     const { lane, pinned } = this.members.get(connection)!
-    if (!pinned && lane.waiting.length > 0) this.#wakeAll(lane)
+    if (!pinned && lane.waiting.length > 0) this.#wake(lane)
   }
 
   uncongested(connection: UpstreamConnection): void {
-    this.#wakeAll(this.members.get(connection)!.lane)
+    this.#wake(this.members.get(connection)!.lane)
   }
 
   closed(connection: UpstreamConnection, reason: CloseReason, detail: string): void {
@@ -290,7 +290,10 @@ export class Endpoint implements ConnectionOwner, LaneOwner, LeaseOwner, Subscri
     this.closings[reason] = (this.closings[reason] ?? 0) + 1
     if (WORN_OUT.includes(reason)) this.counts.stale++
     if (this.#stopped) return
-    if (UNASKED.includes(reason)) this.scripts.forget()
+    if (UNASKED.includes(reason)) {
+      this.scripts.forget()
+      if (ready) this.onSevered()
+    }
     this.log.event(reason === 'fault' ? 'error' : 'info', 'upstream_closed', { endpoint: this.name, reason, detail })
     if (!ready && UNREACHABLE.includes(reason)) this.#dialFailed(detail)
     this.#openWanted()
@@ -300,7 +303,7 @@ export class Endpoint implements ConnectionOwner, LaneOwner, LeaseOwner, Subscri
     const member = this.members.get(connection)!
     const { maxLifetime, jitter } = this.settings.pool
     // Nobody would have noticed another Redis in its place.
-    if (!this.#hasReady()) this.scripts.forget()
+    if (!this.members.anyReady) this.scripts.forget()
     member.clientId = outcome.clientId
     member.lane.failure = null
     if (maxLifetime > 0)
@@ -340,7 +343,7 @@ export class Endpoint implements ConnectionOwner, LaneOwner, LeaseOwner, Subscri
 
   /** True unless an attempt to connect would be one too many. */
   mayDial(): boolean {
-    if (this.#stopped || this.address === null || this.#reachability.waits) return false
+    if (this.#stopped || this.retired || this.address === null || this.#reachability.waits) return false
     // While it is down one attempt at a time tells enough.
     const { connection, established } = this.subscriptions.link
     if (this.downSince === null) return true
@@ -358,17 +361,12 @@ export class Endpoint implements ConnectionOwner, LaneOwner, LeaseOwner, Subscri
     this.members.set(connection, { lane, pinned, ready: false, clientId: 0 })
   }
 
-  #hasReady(): boolean {
-    for (const member of this.members.values()) if (member.ready) return true
-    return false
-  }
-
   #dialFailed(detail: string): void {
-    this.onUnreachable()
-    const inUse = this.subscriptions.link.established || this.#hasReady()
+    const inUse = this.subscriptions.link.established || this.members.anyReady
     const delay = this.#reachability.failed(inUse, () => this.#openWanted())
-    if (delay === null) return
-    this.log.event('warn', 'upstream_down', { endpoint: this.name, error: detail, retryInMs: Math.round(delay) })
+    if (delay !== null)
+      this.log.event('warn', 'upstream_down', { endpoint: this.name, error: detail, retryInMs: Math.round(delay) })
+    this.onUnreachable()
   }
 
   /** Opens connections for those who wait. */
@@ -379,7 +377,7 @@ export class Endpoint implements ConnectionOwner, LaneOwner, LeaseOwner, Subscri
     this.ensureMinimum()
   }
 
-  #wakeAll(lane: Lane): void {
-    for (let waiter = lane.waiting.shift(); waiter !== undefined; waiter = lane.waiting.shift()) waiter.granted(null)
+  #wake(lane: Lane): void {
+    for (const waiter of lane.waiting.takeAll()) waiter.granted(null)
   }
 }

@@ -1,3 +1,4 @@
+import type { UpstreamTarget } from '../config/config.js'
 import type { ErrorCode } from '../errors.js'
 import { decode, type Value } from '../resp/decode.js'
 import { command, type Protocol } from '../resp/encode.js'
@@ -14,6 +15,17 @@ export interface Identity {
   clientName: string
   /** True if a replica will not do. */
   wantsPrimary: boolean
+}
+
+/** Who the configured login is on a connection. */
+export function identityOf(
+  { kind, username, password }: UpstreamTarget,
+  protocol: Protocol,
+  database: number,
+  clientName: string,
+): Identity {
+  // A replica in a cluster answers MOVED, which tells more.
+  return { protocol, database, username, password, clientName, wantsPrimary: kind === 'sentinel' }
 }
 
 /** What Redis says of itself in its answer to HELLO. */

@@ -75,6 +75,11 @@ export class LeaseQueue {
     return null
   }
 
+  /** Those who wait, who do so no more. */
+  takeAll(): Waiter[] {
+    return USES.flatMap((use) => this.#queues[use].takeAll())
+  }
+
   refuseAll(code: ErrorCode): void {
     for (const use of USES) this.#queues[use].refuseAll(code)
   }

@@ -2,7 +2,7 @@ import type { Address, Config } from '../config/config.js'
 import { command } from '../resp/encode.js'
 import type { CloseReason } from './close-reason.js'
 import { type ConnectionOwner, UpstreamConnection, type UpstreamContext } from './connection.js'
-import { type HandshakeFailure, type HandshakeOutcome, shakeHands, StepReply } from './handshake.js'
+import { type HandshakeFailure, type HandshakeOutcome, identityOf, shakeHands, StepReply } from './handshake.js'
 import type { PushReader } from './pending.js'
 
 /** What the link needs of its endpoint. */
@@ -59,18 +59,10 @@ export class SubscriptionLink implements ConnectionOwner {
 
   opened(connection: UpstreamConnection): void {
     const { settings, context, clientName } = this.endpoint
-    const { username, password, kind } = settings.upstream.target
     const now = context.clock.tick()
     shakeHands(
       connection,
-      {
-        protocol: 3,
-        database: 0,
-        username,
-        password,
-        clientName: `${clientName}:subscriptions`,
-        wantsPrimary: kind === 'sentinel',
-      },
+      identityOf(settings.upstream.target, 3, 0, `${clientName}:subscriptions`),
       now,
       now + settings.upstream.connectTimeout,
       (outcome) => {

@@ -53,6 +53,13 @@ export class WaitQueue {
     }
   }
 
+  /** Those who wait, who do so no more. */
+  takeAll(): Waiter[] {
+    const all: Waiter[] = []
+    for (let waiter = this.shift(); waiter !== undefined; waiter = this.shift()) all.push(waiter)
+    return all
+  }
+
   refuseAll(code: ErrorCode): void {
     for (let waiter = this.shift(); waiter !== undefined; waiter = this.shift()) waiter.refused(code)
   }

@@ -31,6 +31,7 @@ export const SETTINGS: UpstreamSettings = {
       password: null,
     },
     sentinel: {},
+    cluster: { refreshInterval: 30_000, addressMap: {} },
     start: 'lazy',
     clientName: 'pooltest',
     connectTimeout: 10_000,
