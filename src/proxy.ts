@@ -1,5 +1,4 @@
 import { hostname } from 'node:os'
-import { describeAddress } from './config/address.js'
 import type { Config } from './config/config.js'
 import { CommandTable } from './commands/table.js'
 import { Databases } from './dispatch/databases.js'
@@ -15,11 +14,8 @@ import { Recorder } from './metrics/recorder.js'
 import { MAX_LINE } from './resp/bytes.js'
 import { RequestScanner } from './resp/request-scanner.js'
 import { ReadBuffer } from './resp/read-buffer.js'
-import { SentinelWatch } from './routing/sentinel.js'
-import { StaticTopology } from './routing/static.js'
-import { ControlClient, type ControlPeer } from './upstream/control.js'
-import { Endpoint } from './upstream/endpoint.js'
-import { sweep } from './upstream/maintenance.js'
+import { Upstreams } from './routing/upstreams.js'
+import type { Endpoint } from './upstream/endpoint.js'
 import { TurnClock } from './util/clock.js'
 import type { EventLog } from './util/log.js'
 import { Registry } from './util/registry.js'
@@ -49,9 +45,7 @@ export class Proxy {
   /** The addresses applications can dial, once started. */
   readonly listening: string[] = []
   readonly #clock = new TurnClock()
-  readonly #endpoint: Endpoint
-  readonly #control: ControlClient
-  readonly #sentinels: SentinelWatch | null = null
+  readonly #upstreams: Upstreams
   readonly #dispatch: SessionContext
   readonly #listeners: Listener[]
   readonly #buffered = { bytes: 0 }
@@ -71,19 +65,16 @@ export class Proxy {
     const upstream = { reads: replies, requests: requests.gather, turns, recorder: this.recorder, clock: this.#clock }
     const { target, clientName, commandTimeout } = config.upstream
     const name = `${clientName}:${hostname()}`
-    const address = target.kind === 'standalone' ? target.endpoints[0] : null
-    this.#endpoint = new Endpoint(address, config, upstream, log, name)
-    if (target.kind === 'sentinel') this.#sentinels = watchSentinels(config, name, log, this.#endpoint)
-    this.#control = new ControlClient(peerOf(this.#endpoint))
+    this.#upstreams = new Upstreams(config, upstream, log, name, (home) => void this.#discover(home))
     const limits = { ...config.limits, inlineBytes: Math.min(config.limits.inlineBytes, MAX_LINE) }
     this.#dispatch = {
       table: this.table,
       recorder: this.recorder,
       clock: this.#clock,
-      topology: new StaticTopology(this.#endpoint, () => this.#sentinels?.refresh()),
+      topology: this.#upstreams.topology,
       registry: new Registry(),
       learner: new Learner(this.table, (names) => this.#askCommands(names)),
-      databases: new Databases((index) => this.#askDatabase(index)),
+      databases: new Databases((index) => this.#askDatabase(index), this.#upstreams.topology.sharded ? 1 : null),
       login: new Login(target),
       scripts: new ScriptMemory(config.scripts.cacheCount, config.scripts.cacheBytes),
       standIn: { ...config.standIn, service: target.service ?? USUAL_SERVICE },
@@ -115,18 +106,16 @@ export class Proxy {
 
   /** Listens, at once or, with `start: eager`, when Redis has been reached. */
   async start(): Promise<void> {
-    this.#endpoint.onUp = () => void this.#discover()
-    this.#endpoint.onUnreachable = () => this.#sentinels?.refresh()
-    this.#endpoint.ensureMinimum()
-    this.#sentinels?.refresh()
+    this.#upstreams.start()
     this.#timers.push(
-      setInterval(() => sweep(this.#endpoint, this.#clock.tick()), UPSTREAM_SWEEP),
+      setInterval(() => this.#upstreams.sweep(this.#clock.tick()), UPSTREAM_SWEEP),
       setInterval(() => this.#sweepDownstream(), DOWNSTREAM_SWEEP),
     )
-    if (this.config.upstream.start === 'eager') await this.#endpoint.whenUp()
+    if (this.config.upstream.start === 'eager') await this.#upstreams.whenUp()
     for (const listener of this.#listeners) this.listening.push(await listener.listen())
     this.#started = true
-    this.log.event('info', 'started', { listening: this.listening, upstream: this.#endpoint.name })
+    const { home } = this.#upstreams.topology
+    this.log.event('info', 'started', { listening: this.listening, upstream: home.name })
   }
 
   /** Stops accepting, lets commands in flight finish for a while, and closes everything. */
@@ -141,9 +130,7 @@ export class Proxy {
     }
     for (const connection of this.connections) connection.destroy('shutdown')
     for (const timer of this.#timers) clearInterval(timer)
-    this.#control.close()
-    this.#sentinels?.stop()
-    this.#endpoint.stop()
+    this.#upstreams.stop()
     this.log.event('info', 'stopped', {})
   }
 
@@ -157,13 +144,14 @@ export class Proxy {
     const reasons: string[] = []
     if (!this.#started) reasons.push('not listening yet')
     if (this.#stopping) reasons.push('stopping')
-    if (this.#endpoint.downSince !== null) reasons.push(`no connection to ${this.#endpoint.name}`)
+    const { missing } = this.#upstreams
+    if (missing !== null) reasons.push(missing)
     return { ready: reasons.length === 0, reasons }
   }
 
   snapshot(): Snapshot {
     const downstreamConnections = this.connections.size
-    return { endpoints: [this.#endpoint.stats()], downstreamConnections, bufferedBytes: this.#buffered.bytes }
+    return { endpoints: this.#upstreams.stats(), downstreamConnections, bufferedBytes: this.#buffered.bytes }
   }
 
   stats(): object {
@@ -172,12 +160,7 @@ export class Proxy {
   }
 
   topology(): object {
-    const { name, info, downSince } = this.#endpoint
-    return {
-      kind: this.config.upstream.target.kind,
-      sentinels: this.#sentinels?.sentinels.map(describeAddress),
-      endpoints: [{ endpoint: name, role: 'primary', up: downSince === null, ...info }],
-    }
+    return this.#upstreams.describe()
   }
 
   clients(): object[] {
@@ -190,24 +173,25 @@ export class Proxy {
   }
 
   /** What is to be known of a Redis that has just been reached: its commands, and how many databases it has. */
-  async #discover(): Promise<void> {
-    const { databases } = this.#dispatch
-    databases.forget()
+  async #discover({ name }: Endpoint): Promise<void> {
+    const { databases, topology } = this.#dispatch
+    if (!topology.sharded) databases.forget()
     try {
-      const rows = await this.#control.call('COMMAND')
+      const rows = await this.#upstreams.ask('COMMAND')
       const learned = Array.isArray(rows) ? this.table.learn(rows) : 0
-      if (learned > 0) this.log.event('info', 'commands_learned', { endpoint: this.#endpoint.name, commands: learned })
-      const setting = await this.#control.call('CONFIG', 'GET', 'databases')
+      if (learned > 0) this.log.event('info', 'commands_learned', { endpoint: name, commands: learned })
+      if (databases.count !== null) return
+      const setting = await this.#upstreams.ask('CONFIG', 'GET', 'databases')
       if (Array.isArray(setting)) databases.count = Number(setting[1]) || null
     } catch (error) {
       // Managed servers refuse CONFIG, and an ACL may refuse either: names and databases are then asked about one by one.
-      this.log.event('debug', 'discovery_failed', { endpoint: this.#endpoint.name, error: String(error) })
+      this.log.event('debug', 'discovery_failed', { endpoint: name, error: String(error) })
     }
   }
 
   async #askDatabase(index: number): Promise<boolean> {
     try {
-      await this.#control.call('SELECT', String(index))
+      await this.#upstreams.ask('SELECT', String(index))
       return true
     } catch (error) {
       if (String(error).includes('out of range')) return false
@@ -216,36 +200,7 @@ export class Proxy {
   }
 
   async #askCommands(names: string[]): Promise<unknown[]> {
-    const rows = await this.#control.call('COMMAND', 'INFO', ...names)
+    const rows = await this.#upstreams.ask('COMMAND', 'INFO', ...names)
     return Array.isArray(rows) ? (rows as unknown[]) : []
-  }
-}
-
-/** Has the endpoint follow the primary of the configured service. */
-function watchSentinels(config: Config, clientName: string, log: EventLog, endpoint: Endpoint): SentinelWatch {
-  const { target, sentinel, reconnect } = config.upstream
-  const options = {
-    sentinels: target.endpoints,
-    service: target.service!,
-    clientName,
-    username: sentinel.username ?? null,
-    password: sentinel.password ?? null,
-    ...reconnect,
-  }
-  return new SentinelWatch(options, log, (address) => endpoint.moveTo(address))
-}
-
-/** Where the endpoint is now, and how to log in there. */
-function peerOf(endpoint: Endpoint): ControlPeer {
-  const { target, connectTimeout } = endpoint.settings.upstream
-  return {
-    get address() {
-      // Asked only when it is up, or has been.
-      return endpoint.address!
-    },
-    clientName: endpoint.clientName,
-    username: target.username,
-    password: target.password,
-    timeout: connectTimeout,
   }
 }

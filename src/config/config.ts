@@ -44,6 +44,8 @@ export interface Config {
     target: UpstreamTarget
     /** The login at the sentinels. */
     sentinel: { username?: string; password?: string }
+    /** `addressMap` says where servers are reached that announce other addresses. */
+    cluster: { refreshInterval: number; addressMap: Readonly<Record<string, string>> }
     start: 'lazy' | 'eager'
     clientName: string
     connectTimeout: number

@@ -24,6 +24,7 @@ export const CONSTRAINTS: readonly Constraint[] = [
   ordered(['limits.outputBytes', 'limits.bufferedBytes'], ({ limits }) => limits.outputBytes > limits.bufferedBytes),
   { paths: ['upstream.url', 'listen'], violation: loop },
   { paths: ['listen'], violation: sharedListener },
+  { paths: ['listen', 'upstream.url'], violation: oneForMany },
   { paths: ['admin', 'listen'], violation: adminOnListener },
 ]
 
@@ -31,6 +32,11 @@ function loop({ listen, upstream }: Settings): string | null {
   const own = listen.find(({ address }) => upstream.url?.endpoints.some((endpoint) => reaches(endpoint, address)))
   if (own === undefined) return null
   return `leads back to respool itself, which listens on ${describeAddress(own.address)} (give the address of Redis, or listen elsewhere)`
+}
+
+function oneForMany({ listen, upstream }: Settings): string | null {
+  if (upstream.url?.kind !== 'cluster' || listen.every(({ pooling }) => pooling === 'command')) return null
+  return 'cannot have pooling: session with a cluster, since one connection does not lead to all of its nodes (leave pooling out)'
 }
 
 function sharedListener({ listen }: Settings): string | null {

@@ -1,5 +1,5 @@
 import Type, { type Static } from 'typebox'
-import { describeAddress, parseAddress, parsePlace } from './address.js'
+import { describeAddress, parseAddress, parseHost, parsePlace, parsePort, splitHostPort } from './address.js'
 import type { Address, Config, UpstreamTarget } from './config.js'
 import { Mistake } from './mistake.js'
 import { DURATION_PATTERN, formatDuration, formatSize, parseDuration, parseSize, SIZE_PATTERN } from './units.js'
@@ -115,6 +115,36 @@ export function addressOrOff(byDefault: string, description: string) {
   return Type.Codec(Type.String({ default: byDefault, title: `${ADDRESS}; or ${OFF}`, description }))
     .Decode((given): Address | null => (given === OFF ? null : parseAddress(given)))
     .Encode((address) => (address === null ? OFF : describeAddress(address)))
+}
+
+/** Addresses that stand for others; as text, as in a variable, `FROM=TO,FROM=TO`. */
+export function addressMap(description: string) {
+  const title = 'a map of HOST:PORT to HOST:PORT, or of HOST to HOST'
+  const options = { default: {}, title, description }
+  return Type.Codec(Type.Union([Type.Record(Type.String(), Type.String()), Type.String()], options))
+    .Decode((given): Readonly<Record<string, string>> => {
+      const entries = typeof given === 'string' ? pairsOf(given) : Object.entries(given)
+      for (const [from, to] of entries) {
+        if (withPort(from) !== withPort(to)) throw new Mistake(`must be ${title}, with a port on both sides or on none`)
+      }
+      return Object.fromEntries(entries)
+    })
+    .Encode((map) => ({ ...map }))
+}
+
+function pairsOf(text: string): [string, string][] {
+  return text.split(',').map((pair) => {
+    const [from = '', ...to] = pair.split('=')
+    return [from.trim(), to.join('=').trim()]
+  })
+}
+
+/** Checks a host, which may have a port; true if it has. */
+function withPort(text: string): boolean {
+  const { host, port } = splitHostPort(text)
+  parseHost(host)
+  if (port !== null) parsePort(port, 1)
+  return port !== null
 }
 
 /** An address, or an object that has it under the key `address`, with options. */

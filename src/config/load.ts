@@ -103,14 +103,25 @@ function conflicts(settings: Settings, layers: readonly Layer[]): ConfigProblem[
 }
 
 function configOf({ upstream, ...others }: Settings, target: UpstreamTarget): Config {
-  const { sentinel, start, clientName, connectTimeout, commandTimeout, holdTime, maxHeld, reconnect, keepAlive } =
-    upstream
+  const {
+    sentinel,
+    cluster,
+    start,
+    clientName,
+    connectTimeout,
+    commandTimeout,
+    holdTime,
+    maxHeld,
+    reconnect,
+    keepAlive,
+  } = upstream
   return {
     ...others,
     upstream: {
       target,
       // Nothing in it has a default, so it may not be there at all.
       sentinel: { ...sentinel },
+      cluster,
       start,
       clientName,
       connectTimeout,

@@ -1,5 +1,6 @@
 import Type from 'typebox'
 import {
+  addressMap,
   addressOrOff,
   choice,
   choices,
@@ -49,6 +50,15 @@ const upstream = section('The Redis that commands are sent to.', {
   sentinel: section('The login at the sentinels, if they want one; that of the URL is for Redis.', {
     username: Type.Optional(text('User to log in as at the sentinels.')),
     password: Type.Optional(secret('Password to log in with at the sentinels.')),
+  }),
+  cluster: section('Finding the nodes of a cluster.', {
+    refreshInterval: duration(
+      '30s',
+      'How often a node is asked for the slot map though nothing seems to have changed.',
+    ),
+    addressMap: addressMap(
+      'Where nodes are reached that announce other addresses, as behind NAT: HOST:PORT to HOST:PORT, or HOST to HOST.',
+    ),
   }),
   start: choice('lazy', 'When to listen: at once (lazy), or once Redis has been reached (eager).', ['lazy', 'eager']),
   clientName: word('respool', 'Upstream connections are named <clientName>:<hostname> in CLIENT LIST.', 64),

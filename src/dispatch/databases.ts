@@ -8,11 +8,13 @@ const MOST_REMEMBERED = 1024
  * Which databases Redis has: their number, if it told, else what it answered about each. Managed servers refuse to tell the number.
  */
 export class Databases {
-  /** How many there are; null while that is not known. */
-  count: number | null = null
   readonly #known = new Map<number, boolean>([[0, true]])
 
-  constructor(readonly check: DatabaseCheck) {}
+  /** @param count how many there are; null while that is not known */
+  constructor(
+    readonly check: DatabaseCheck,
+    public count: number | null = null,
+  ) {}
 
   /** Whether there is such a database; null if Redis has to be asked first. */
   has(index: number): boolean | null {

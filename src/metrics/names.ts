@@ -96,6 +96,17 @@ export const METRICS: MetricRow[] = [
   byLabel('respool_retries_total', 'reason', 'Requests sent again.', (r) => r.retries),
   byLabel('respool_redirects_total', 'kind', 'Redirections by the cluster that were followed.', (r) => r.redirects),
   byLabel('respool_errors_total', 'code', 'Error replies made by respool itself.', (r) => r.errors),
+  byLabel(
+    'respool_topology_refreshes_total',
+    'result',
+    'Attempts to learn who serves what.',
+    (r) => r.topologyRefreshes,
+  ),
+  count(
+    'respool_topology_changes_total',
+    'Times that commands had to go elsewhere than before.',
+    (r) => r.topologyChanges,
+  ),
   count('respool_script_loads_total', 'Scripts that respool loaded ahead of an EVALSHA.', (r) => r.scriptLoads),
   count('respool_downstream_accepted_total', 'Downstream connections accepted.', (r) => r.connectionsAccepted),
   count('respool_downstream_refused_total', 'Downstream connections refused by a limit.', (r) => r.connectionsRefused),

@@ -35,6 +35,9 @@ export class Recorder {
   readonly retries = new LabelCounter(['noscript'])
   readonly redirects = new LabelCounter()
   readonly errors = new LabelCounter()
+  /** Attempts to learn the topology, and how often it was another one. */
+  readonly topologyRefreshes = new LabelCounter(['ok', 'failed'])
+  topologyChanges = 0
 
   /** Bytes read from and written to downstreams. */
   bytesIn = 0

@@ -3,3 +3,14 @@ export function remove<T>(list: T[], item: T): void {
   const index = list.indexOf(item)
   if (index !== -1) list.splice(index, 1)
 }
+
+/** The items for which the test holds, and the others. */
+export function partition<T>(list: readonly T[], test: (item: T) => boolean): [T[], T[]] {
+  return [list.filter(test), list.filter((item) => !test(item))]
+}
+
+/** The same items in an order that chance gives. */
+export function shuffled<T>(list: readonly T[]): T[] {
+  const ranked = list.map((item) => ({ item, rank: Math.random() }))
+  return ranked.sort((a, b) => a.rank - b.rank).map(({ item }) => item)
+}

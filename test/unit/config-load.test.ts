@@ -62,6 +62,7 @@ describe('defaults', () => {
         holdTime: 1000,
         maxHeld: 1000,
         reconnect: { minDelay: 50, maxDelay: 800 },
+        cluster: { refreshInterval: 30_000, addressMap: {} },
         keepAlive: 30_000,
       },
       pool: {
@@ -327,7 +328,6 @@ describe('mistakes', () => {
 
   it('include what this version cannot run', () => {
     const unsupported: string[][] = [
-      ['--upstream', 'redis+cluster://a:1'],
       ['--upstream', 'rediss://a:1'],
       [...UPSTREAM, '--workers', '2'],
     ]

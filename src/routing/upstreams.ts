@@ -1,0 +1,165 @@
+import { describeAddress } from '../config/address.js'
+import type { Address, Config } from '../config/config.js'
+import type { EndpointStats } from '../metrics/gauges.js'
+import type { UpstreamContext } from '../upstream/connection.js'
+import { ControlClient } from '../upstream/control.js'
+import { Endpoint } from '../upstream/endpoint.js'
+import { sweep } from '../upstream/maintenance.js'
+import type { EventLog } from '../util/log.js'
+import { ClusterTopology } from './cluster.js'
+import { SentinelWatch } from './sentinel.js'
+import { slotRanges } from './slot-map.js'
+import { StaticTopology } from './static.js'
+import type { Topology } from './topology.js'
+
+/** Time for a node to tell the slot map, ms. */
+const PATIENCE = 500
+
+/** The servers behind, whatever kind of upstream they are, and whatever finds them. */
+export class Upstreams {
+  readonly topology: Topology
+  readonly #cluster: ClusterTopology | null = null
+  readonly #sentinels: SentinelWatch | null = null
+  /** For questions to the home, and which server it asks. */
+  #control: { client: ControlClient; name: string } | null = null
+
+  /** @param onHome called each time the server comes up to which commands without keys go, or another one takes its place */
+  constructor(
+    readonly config: Config,
+    readonly context: UpstreamContext,
+    readonly log: EventLog,
+    readonly clientName: string,
+    onHome: (home: Endpoint) => void,
+  ) {
+    const { target } = config.upstream
+    if (target.kind === 'cluster') {
+      this.topology = this.#cluster = this.#findCluster()
+      this.#cluster.onHome = onHome
+      return
+    }
+    const endpoint = this.#endpoint(target.kind === 'standalone' ? target.endpoints[0] : null)
+    if (target.kind === 'sentinel') this.#sentinels = this.#watchSentinels(endpoint)
+    this.topology = new StaticTopology(endpoint, () => this.#sentinels?.refresh())
+    endpoint.onUp = () => onHome(endpoint)
+    endpoint.onUnreachable = () => this.#sentinels?.refresh()
+  }
+
+  start(): void {
+    for (const endpoint of this.topology.endpoints) endpoint.ensureMinimum()
+    this.topology.refresh()
+  }
+
+  /** Resolves when commands can be sent somewhere. */
+  async whenUp(): Promise<void> {
+    while (this.missing !== null) await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+
+  /** To be called every 50 to 100 ms. */
+  sweep(now: number): void {
+    if (this.#cluster !== null) this.#cluster.sweep(now)
+    else sweep(this.topology.home, now)
+  }
+
+  stop(): void {
+    this.#control?.client.close()
+    this.#sentinels?.stop()
+    if (this.#cluster !== null) this.#cluster.stop()
+    else this.topology.home.stop()
+  }
+
+  /** Asks the home a question of the proxy's own. */
+  ask(...question: string[]): Promise<unknown> {
+    const { name, address } = this.topology.home
+    if (address === null) return Promise.reject(new Error('no server is known yet'))
+    if (this.#control?.name !== name) {
+      this.#control?.client.close()
+      this.#control = { client: this.#client(address, this.config.upstream.connectTimeout), name }
+    }
+    return this.#control.client.call(...question)
+  }
+
+  /** What keeps commands from being sent; null if nothing does. */
+  get missing(): string | null {
+    const { home } = this.topology
+    if (this.#cluster?.known === false) return 'no node has told the slot map of the cluster yet'
+    return home.downSince === null ? null : `no connection to ${home.name}`
+  }
+
+  stats(): EndpointStats[] {
+    return this.topology.endpoints.map((endpoint) => endpoint.stats())
+  }
+
+  /** What the admin API shows of it. */
+  describe(): object {
+    return {
+      kind: this.config.upstream.target.kind,
+      sentinels: this.#sentinels?.sentinels.map(describeAddress),
+      ...(this.#cluster === null ? {} : describeCluster(this.#cluster)),
+      endpoints: [...this.topology.endpoints.map((endpoint) => this.#describe(endpoint)), ...this.#replicas()],
+    }
+  }
+
+  #describe(endpoint: Endpoint): object {
+    const { name, role, breaker, downSince, info } = endpoint
+    const shard = this.#cluster?.map.shards.findIndex(({ primary }) => primary === name)
+    const slots = shard === undefined ? undefined : (slotRanges(this.#cluster!.map)[shard] ?? [])
+    return { ...info, endpoint: name, role, slots, up: downSince === null, breaker }
+  }
+
+  /** Servers that are known of, but not connected to. */
+  #replicas(): object[] {
+    const shards = this.#cluster?.map.shards ?? []
+    return shards.flatMap(({ primary, replicas }) =>
+      replicas.map((endpoint) => ({ endpoint, role: 'replica', replicaOf: primary })),
+    )
+  }
+
+  #endpoint(address: Address | null): Endpoint {
+    return new Endpoint(address, this.config, this.context, this.log, this.clientName)
+  }
+
+  #client(address: Address, timeout: number): ControlClient {
+    const { username, password } = this.config.upstream.target
+    return new ControlClient({ address, clientName: this.clientName, username, password, timeout })
+  }
+
+  #findCluster(): ClusterTopology {
+    const { target, cluster, reconnect } = this.config.upstream
+    const { refreshInterval: interval, addressMap } = cluster
+    return new ClusterTopology(
+      { startNodes: target.endpoints, addressMap, interval, ...reconnect },
+      {
+        create: (address) => this.#endpoint(address),
+        askSlots: async (address) => {
+          const client = this.#client(address, PATIENCE)
+          try {
+            return await client.call('CLUSTER', 'SLOTS')
+          } finally {
+            client.close()
+          }
+        },
+        clock: () => this.context.clock.tick(),
+        log: this.log,
+        recorder: this.context.recorder,
+      },
+    )
+  }
+
+  /** Has the endpoint follow the primary of the configured service. */
+  #watchSentinels(endpoint: Endpoint): SentinelWatch {
+    const { target, sentinel, reconnect } = this.config.upstream
+    const options = {
+      sentinels: target.endpoints,
+      service: target.service!,
+      clientName: this.clientName,
+      username: sentinel.username ?? null,
+      password: sentinel.password ?? null,
+      ...reconnect,
+    }
+    return new SentinelWatch(options, this.log, (address) => endpoint.moveTo(address))
+  }
+}
+
+function describeCluster({ version, map }: ClusterTopology): object {
+  return { version, slotsCovered: map.covered }
+}
