@@ -64,11 +64,16 @@ describe('a command with keys in several slots', () => {
     )
   })
 
+  it('is asked with its first key alone, when a value is missing', () => {
+    assert.deepEqual(told('MSET {a}1 x {b}1'), ['MSET {a}1 x {a}1'])
+    assert.deepEqual(told('MSET {a}1 x {b}1 y {c}1'), ['MSET {a}1 x {a}1'])
+  })
+
   const whole = [
     'MGET',
     'MGET a',
     'MGET {a}1 {a}2',
-    'MSET {a}1 x {b}1',
+    'MSET {a}1 x {a}2',
     'MSET {a}1',
     'DEL {a}1 {a}1',
     'XREAD STREAMS {a}1 {a}2 0 0',

@@ -29,8 +29,9 @@ export function split(spec: CommandSpec, args: Arguments): Part[] | null {
 function bySlot({ keySpecs: [{ find }] }: CommandSpec, args: Arguments): Part[] | null {
   // The key of MSET and its value are not taken apart.
   const step = find.kind === 'range' ? find.keyStep : 1
-  const count = (args.count - 1) / step
-  if (!Number.isInteger(count) || inOneSlot(args, 1, count, step)) return null
+  const count = Math.ceil((args.count - 1) / step)
+  if (inOneSlot(args, 1, count, step)) return null
+  if ((args.count - 1) % step !== 0) return [malformed(args)]
   const placesOf = new Map<number, number[]>()
   for (let place = 0; place < count; place++) {
     const slot = slotOf(args.bytes(1 + place * step))
@@ -46,6 +47,12 @@ function bySlot({ keySpecs: [{ find }] }: CommandSpec, args: Arguments): Part[] 
     }
     return part(slot, words, places)
   })
+}
+
+/** MSET with a key that has no value. Redis would look at the slots first: with one key all the time it says what else is wrong. */
+function malformed(args: Arguments): Part {
+  const [name, key, value] = [args.text(0), args.text(1), args.text(2)]
+  return part(slotOf(args.bytes(1)), [name, key, value, key], [0])
 }
 
 /** XREAD: a part for each stream, not for each slot, so that the answer's order is the parts'. */
