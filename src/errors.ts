@@ -49,6 +49,8 @@ export const ERRORS = {
   ),
   clientNameInvalid: row('ERR Client names cannot contain spaces, newlines or special characters.'),
   noSuchClient: row('ERR No such client'),
+  crossSlot: row("CROSSSLOT Keys in request don't hash to the same slot"),
+  slotNotServed: row('CLUSTERDOWN Hash slot not served', true),
   connectionsExceeded: row('ERR max number of clients reached', true, true),
 
   // The upstream side.
@@ -70,6 +72,7 @@ export const ERRORS = {
   redirectSubscribed: row(
     'ERR respool cannot redirect to a connection that has subscribed to something else before it was named',
   ),
+  refusedOnCluster: row("ERR respool cannot do '%' on a cluster, whose nodes share no connection"),
   refusedInTransaction: row("ERR respool answers '%' itself, and cannot do so within a transaction"),
   beyondStandIn: row("ERR respool only stands in for the servers that '%' is meant for"),
   noPlace: row(
@@ -77,6 +80,7 @@ export const ERRORS = {
   ),
   scanCursorTooLarge: row('ERR respool has no room for the cursor that a node gave to SCAN: it has more than 48 bits'),
   repliesDiffer: row('ERR respool got replies from several nodes that do not belong together'),
+  replyTooLarge: row('ERR the replies of the nodes are together larger than limits.mergedBytes'),
   largeLocal: row('ERR respool does not take arguments of this size for this command'),
   stalled: row('ERR respool closed the connection: a started command was not finished in time', false, true),
 } as const satisfies Record<string, ErrorRow>

@@ -79,6 +79,8 @@ export class Proxy {
       scripts: new ScriptMemory(config.scripts.cacheCount, config.scripts.cacheBytes),
       standIn: { ...config.standIn, service: target.service ?? USUAL_SERVICE },
       lookahead: new RequestScanner(limits),
+      keeps: target.kind !== 'standalone',
+      retrying: { count: 0, most: config.upstream.maxHeld },
       log,
       limits: {
         commandTimeout,
@@ -86,6 +88,7 @@ export class Proxy {
         leaseWait: config.pool.leases.waitTimeout,
         outstanding: config.limits.outstanding,
         subscriberBytes: config.limits.subscriberBytes,
+        mergedBytes: config.limits.mergedBytes,
         replyBytes: config.limits.outputBytes * REPLY_FACTOR,
         database: target.database,
       },

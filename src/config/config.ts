@@ -84,6 +84,7 @@ export interface Config {
     outstanding: number
     outputBytes: number
     subscriberBytes: number
+    mergedBytes: number
     bufferedBytes: number
     stallTimeout: number
     /** 0 = never */

@@ -139,6 +139,7 @@ const limits = section('What applications may use.', {
     '32mb',
     'Unread replies and messages at which an application with subscriptions is disconnected.',
   ),
+  mergedBytes: size('64mb', 'Replies of several nodes of a cluster that are put together for one command.'),
   bufferedBytes: size('256mb', 'Buffered replies over all application connections.'),
   stallTimeout: duration(
     '30s',

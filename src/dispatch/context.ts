@@ -26,6 +26,10 @@ export interface DispatchContext<S extends { readonly id: number }> {
   readonly standIn: StandIn & { readonly service: string }
   /** For a look at what is in hand behind a command. */
   readonly lookahead: RequestScanner
+  /** True if a copy of each command is kept until it is answered, as it may have to be sent again. */
+  readonly keeps: boolean
+  /** Commands of all sessions that wait to be sent again. */
+  readonly retrying: { count: number; readonly most: number }
   readonly log: EventLog
   readonly limits: DispatchLimits
 }
@@ -42,6 +46,8 @@ export interface DispatchLimits {
   replyBytes: number
   /** Bytes of messages that may wait for the end of a reply. */
   subscriberBytes: number
+  /** Bytes that the replies of several servers to one command may have. */
+  mergedBytes: number
   /** The database that sessions start in. */
   database: number
 }

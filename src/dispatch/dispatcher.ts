@@ -1,5 +1,6 @@
 import type { CommandSpec } from '../commands/spec.js'
-import { dispatchOpen } from './open.js'
+import { findServer } from './cluster/cluster.js'
+import { answerLocally, dispatchOpen } from './open.js'
 import { relayBytes } from './relay.js'
 import { dispatchSubscribed } from './subscribed.js'
 import { forward, type Frame } from './send.js'
@@ -12,15 +13,27 @@ import { dispatchDiscarding, dispatchQueueing, dispatchSpoilt, dispatchWatching 
  * follows, and calls again after `Downstream.resume`.
  */
 export function dispatch(session: Session, spec: CommandSpec, frame: Frame): boolean {
+  if (session.context.keeps) {
+    // What was refused is sent again first.
+    if (session.retries?.active === true) return session.hold('again')
+    if (session.keptBytes > MOST_KEPT) return session.hold('outstanding')
+    const found = session.context.topology.sharded ? findServer(session, spec, frame) : null
+    if (found !== null) return found
+  }
   if (session.mode.current === 'open' && spec.handling === 'forward') return forward(session, spec, frame)
   return BY_MODE[session.mode.current](session, spec, frame)
 }
+
+/** Bytes of unanswered commands that one session may keep. */
+const MOST_KEPT = 4 * 1024 * 1024
 
 type Dispatch = (session: Session, spec: CommandSpec, frame: Frame) => boolean
 
 const BY_MODE: Record<Mode, Dispatch> = {
   open: dispatchOpen,
   watching: dispatchWatching,
+  // Only what leaves the transaction: see cluster/starting.ts.
+  starting: answerLocally,
   queueing: dispatchQueueing,
   spoilt: dispatchSpoilt,
   discarding: dispatchDiscarding,

@@ -6,6 +6,7 @@ import { StateMachine } from '../util/state-machine.js'
  *
  * - open: every command finds its own way
  * - watching: keys are watched on the lease
+ * - starting: between MULTI and the first command that tells at which node of a cluster the transaction is
  * - queueing: between MULTI and EXEC, on the lease
  * - spoilt: watching, but the lease was lost, so that the next transaction must fail
  * - discarding: between MULTI and EXEC of a transaction that must fail
@@ -13,11 +14,13 @@ import { StateMachine } from '../util/state-machine.js'
  * - relaying: the lease is this session's for good, every byte goes through
  * - closed
  */
-export type Mode = 'open' | 'watching' | 'queueing' | 'spoilt' | 'discarding' | 'subscribed' | 'relaying' | 'closed'
+export type Mode =
+  'open' | 'watching' | 'starting' | 'queueing' | 'spoilt' | 'discarding' | 'subscribed' | 'relaying' | 'closed'
 
 const MOVES: Record<Mode, readonly Mode[]> = {
-  open: ['watching', 'queueing', 'discarding', 'subscribed', 'relaying', 'closed'],
+  open: ['watching', 'starting', 'queueing', 'discarding', 'subscribed', 'relaying', 'closed'],
   watching: ['open', 'queueing', 'spoilt', 'relaying', 'closed'],
+  starting: ['open', 'queueing', 'discarding', 'closed'],
   queueing: ['open', 'discarding', 'relaying', 'closed'],
   spoilt: ['open', 'discarding', 'subscribed', 'relaying', 'closed'],
   discarding: ['open', 'closed'],
@@ -32,4 +35,4 @@ export const LEFT: Partial<Record<Mode, Leftover>> = { watching: 'watch', queuei
 export const createMode = (): StateMachine<Mode> => new StateMachine<Mode>(MOVES, 'open')
 
 /** Why a session takes no further commands for the moment. */
-export type Hold = 'connection' | 'lease' | 'drained' | 'congested' | 'outstanding' | 'learning' | 'script'
+export type Hold = 'connection' | 'lease' | 'drained' | 'congested' | 'outstanding' | 'learning' | 'script' | 'again'

@@ -4,6 +4,7 @@ import { BANG, MINUS } from '../resp/bytes.js'
 import type { Recorder } from '../metrics/recorder.js'
 import type { Loss, Pending } from '../upstream/pending.js'
 import type { Ring } from '../util/ring.js'
+import type { Kept, Repeatable } from './again.js'
 import type { Downstream } from './downstream.js'
 import type { Route } from './route.js'
 
@@ -16,7 +17,7 @@ export interface Alteration {
 /** What a request needs of its session. */
 export interface RequestOwner {
   readonly closed: boolean
-  readonly context: { readonly recorder: Recorder; readonly topology: { refresh(): void } }
+  readonly context: { readonly recorder: Recorder; readonly keeps: boolean }
   readonly downstream: Downstream
   /** Where the command at hand goes. */
   readonly route: Route
@@ -26,6 +27,10 @@ export interface RequestOwner {
   answered(request: Request): void
   /** Its reply is complete, wherever it came from. */
   complete(request: Request): void
+  /** Redis answers with this error: true if the command is sent again, so that this is not its answer. */
+  refused(request: Repeatable, buf: Buffer, start: number, end: number): boolean
+  /** Its connection has lost the command: true if it is sent again. */
+  lost(request: Repeatable, loss: Loss): boolean
   settle(): void
   abort(): void
 }
@@ -34,7 +39,7 @@ export interface RequestOwner {
  * One command on its way: in the session's ring from its arrival until its reply has left, and in an upstream
  * connection's ring while that owes the answer.
  */
-export class Request implements Pending {
+export class Request implements Pending, Repeatable {
   lost = false
   /** True if the application gets no reply to it, because of CLIENT REPLY. */
   silent = false
@@ -49,10 +54,12 @@ export class Request implements Pending {
   /** True once part of the reply is there. */
   begun = false
   alteration: Alteration | null = null
-  /** Where it was sent. */
+  /** Where it was sent last. */
   route: Route
+  /** Null if it is never sent again. */
+  kept: Kept | null = null
   /** The parts of a reply that is to be altered. */
-  #unaltered: Buffer[] = []
+  #unaltered: Buffer[] | null = null
   /** Reply bytes that wait for the replies in front of them. */
   #held: (Buffer | string)[] | null = null
 
@@ -66,13 +73,14 @@ export class Request implements Pending {
   }
 
   reply(buf: Buffer, start: number, end: number, last: boolean): void {
-    if (this.alteration !== null) return this.#alter(buf, start, end, last)
     const session = this.session
+    const type = buf[start]
+    const begins = !this.begun && this.#unaltered === null
+    if (begins && type === MINUS && session.context.keeps && last && session.refused(this, buf, start, end)) return
+    if (this.alteration !== null) return this.#alter(buf, start, end, last)
     if (!this.begun) {
       this.begun = true
-      const type = buf[start]
       this.failed = type === MINUS || type === BANG
-      if (this.failed && saysReadOnly(buf, start)) session.context.topology.refresh()
     }
     this.size += end - start
     if (this.silent) this.#sayNothing()
@@ -82,7 +90,7 @@ export class Request implements Pending {
   }
 
   #alter(buf: Buffer, start: number, end: number, last: boolean): void {
-    this.#unaltered.push(Buffer.copyBytesFrom(buf, start, end - start))
+    ;(this.#unaltered ??= []).push(Buffer.copyBytesFrom(buf, start, end - start))
     if (!last) return
     const frame = Buffer.concat(this.#unaltered)
     const altered = this.alteration!.alter(frame)
@@ -92,8 +100,9 @@ export class Request implements Pending {
   }
 
   lose(loss: Loss): void {
-    this.lost = true
     const session = this.session
+    if (!this.begun && this.kept !== null && !session.closed && session.lost(this, loss)) return
+    this.lost = true
     if (session.closed) return
     // An error cannot follow the first half of a reply.
     if (this.begun && !this.silent) return session.abort()
@@ -102,6 +111,12 @@ export class Request implements Pending {
     session.context.recorder.error(code)
     this.finish(ERROR_FRAMES[code], true)
     session.settle()
+  }
+
+  giveUp(frame: string): void {
+    this.lost = true
+    this.finish(frame, frame.startsWith('-'))
+    this.session.settle()
   }
 
   /** Completes the request with a reply of respool's own. */
@@ -128,11 +143,4 @@ export class Request implements Pending {
     }
     this.#held = null
   }
-}
-
-const READONLY = Buffer.from('-READONLY ')
-
-/** True for the error of a server that is a replica, perhaps only now. */
-function saysReadOnly(buf: Buffer, start: number): boolean {
-  return buf.compare(READONLY, 0, READONLY.length, start, start + READONLY.length) === 0
 }

@@ -23,6 +23,7 @@ interface Step {
   readonly spec: CommandSpec
   readonly start: number
   readonly end: number
+  readonly argc: number
 }
 
 /** The commands behind a MULTI up to its EXEC; null if they are not all in hand, or do more than wait in Redis's queue. */
@@ -38,7 +39,7 @@ export function readRun({ table, lookahead }: SessionContext, frame: Frame): Ste
     if (known === undefined) return null
     const spec = known.subcommands === null ? known : ruling(known, new Arguments(buf, start, end))
     if (!onlyWaits(spec)) return null
-    steps.push({ spec, start, end })
+    steps.push({ spec, start, end, argc: lookahead.argc })
     if (spec.name === 'exec') return steps
   }
   return null

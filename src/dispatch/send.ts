@@ -3,7 +3,9 @@ import type { CommandSpec } from '../commands/spec.js'
 import { Arguments } from '../resp/arguments.js'
 import { command } from '../resp/encode.js'
 import type { UpstreamConnection } from '../upstream/connection.js'
+import type { Use } from '../upstream/lease-use.js'
 import { StepReply } from '../upstream/handshake.js'
+import type { Request } from './request.js'
 import type { Session } from './session.js'
 
 /** A whole request frame, in canonical form. */
@@ -63,7 +65,32 @@ function submit(
   frame: Frame,
   deadline: number,
 ): void {
-  connection.send(session.open(spec, deadline), frame.buf, frame.start, frame.end)
+  post(session, connection, session.open(spec, deadline), frame.buf, frame.start, frame.end)
+}
+
+/** Sends a request to where the command at hand goes, and keeps what it takes to send it again if that may be necessary. */
+export function post(
+  session: Session,
+  connection: UpstreamConnection,
+  request: Request,
+  buf: Buffer,
+  start: number,
+  end: number,
+): void {
+  if (!session.context.keeps) return connection.send(request, buf, start, end)
+  const text = buf.toString('latin1', start, end)
+  const use = connection === session.lease ? leaseUse(session, request.spec) : null
+  if (use !== undefined) {
+    request.kept = { text, slot: session.slot, use, hops: 0 }
+    session.keptBytes += text.length
+  }
+  connection.sendKept(request, text)
+}
+
+/** What a command has the lease for, if it could be sent again on another; undefined if it depends on what the lease has seen before. */
+function leaseUse({ mode, ways }: Session, spec: CommandSpec): Use | undefined {
+  if (mode.current === 'watching' || spec.name === 'watch') return spec.name === 'multi' ? undefined : 'brief'
+  return mode.current === 'open' && ways.leaseReason === 'blocking' ? 'blocking' : undefined
 }
 
 /** Its connection takes nothing now: because it is full, or on its way out and first has to answer what it was sent. */

@@ -3,14 +3,18 @@ import type { Pooling } from '../config/config.js'
 import { ERROR_FRAMES, type ErrorCode } from '../errors.js'
 import type { Protocol } from '../resp/encode.js'
 import type { UpstreamConnection } from '../upstream/connection.js'
+import type { Endpoint } from '../upstream/endpoint.js'
 import type { Lane } from '../upstream/lane.js'
+import type { Loss } from '../upstream/pending.js'
 import { Ring } from '../util/ring.js'
 import { Anchor } from './anchor.js'
 import type { DispatchContext } from './context.js'
 import type { Downstream } from './downstream.js'
 import { HeldPushes } from './held-pushes.js'
 import { createMode, type Hold, LEFT } from './mode.js'
+import type { Kept, Repeatable } from './again.js'
 import { Request, type RequestOwner } from './request.js'
+import { type Repeater, Retries } from './retries.js'
 import type { Route } from './route.js'
 import { ScriptState } from './scripts/state.js'
 import type { Subscriber, SubscriberOwner } from './subscriber.js'
@@ -18,6 +22,8 @@ import { type Traveller, Ways } from './ways.js'
 import { Window } from './window.js'
 
 export type SessionContext = DispatchContext<Session>
+
+const NOTHING: readonly string[] = []
 
 /**
  * What outlives a command on one application connection, and the order of its replies.
@@ -30,7 +36,7 @@ export type SessionContext = DispatchContext<Session>
  * flight, all others go to the same connection, so that a session reads its own writes; only with none in flight does it change
  * its connection, its lane or its lease. A command that cannot be taken now is held, with everything behind it.
  */
-export class Session implements RequestOwner, SubscriberOwner, Traveller {
+export class Session implements RequestOwner, SubscriberOwner, Repeater, Traveller {
   readonly mode = createMode()
   readonly ring = new Ring<Request>(4)
   readonly window: Window
@@ -58,6 +64,19 @@ export class Session implements RequestOwner, SubscriberOwner, Traveller {
   /** What has to wait until the reply that is passing is complete. */
   readonly #pushes = new HeldPushes()
   readonly ways = new Ways(this)
+  /** From the first command on that is sent again. */
+  retries: Retries | null = null
+  /** The slot of the command at hand, and that of its transaction or of what it watches; -1 for none. */
+  slot = -1
+  transactionSlot = -1
+  /** Commands of a transaction whose server is not known yet. */
+  starting: readonly string[] = NOTHING
+  /** Of the topology that its routes follow. */
+  version = 0
+  /** The server of a cluster that the last write went to. */
+  written: Endpoint | null = null
+  /** Bytes of the commands in flight that are kept. */
+  keptBytes = 0
   #modeBefore: 'open' | 'spoilt' = 'open'
   #inflight = 0
 
@@ -167,8 +186,31 @@ export class Session implements RequestOwner, SubscriberOwner, Traveller {
     recorder.upstream(request.spec.id, clock.now - request.since)
     this.window.replied(request.size)
     if (request.failed && this.lease !== null && request.spec.handling === 'transaction') this.ways.unsure = true
+    if (!request.failed) this.executed(request)
     this.complete(request)
     if (this.#inflight === 0) this.settle()
+  }
+
+  refused(request: Repeatable, buf: Buffer, start: number, end: number): boolean {
+    return (this.retries ??= new Retries(this)).refused(request, buf, start, end)
+  }
+
+  lost(request: Repeatable, loss: Loss): boolean {
+    return (this.retries ??= new Retries(this)).lost(request, loss)
+  }
+
+  /** Sends a command as soon as there is a connection; to the server that is given, or to that of its slot. */
+  postpone(request: Repeatable, to: Endpoint | null): void {
+    ;(this.retries ??= new Retries(this)).postpone(request, to)
+  }
+
+  /** A command has been carried out. */
+  executed(request: Repeatable): void {
+    if (this.retries !== null && request.kept !== null) this.retries.noteWrite(request, request.kept)
+  }
+
+  repeated(): void {
+    if (this.held === 'again') this.unhold()
   }
 
   /** Passes on a frame that answers no command: between replies, never in the middle of one. */
@@ -206,6 +248,7 @@ export class Session implements RequestOwner, SubscriberOwner, Traveller {
     request.done = true
     this.#inflight--
     request.route.answered(this.lease)
+    if (request.kept !== null) this.#release(request.kept)
     recorder.command(request.spec.id, clock.now - request.since, request.failed)
     const ring = this.ring
     if (ring.peek() !== request) return
@@ -256,6 +299,7 @@ export class Session implements RequestOwner, SubscriberOwner, Traveller {
   close(): void {
     if (this.closed) return
     this.ways.stopWaiting()
+    this.retries?.close()
     const { reserved } = this.anchor
     const left = this.lease !== null && this.lease === reserved ? 'unknown' : this.ways.leftover
     this.mode.to('closed')
@@ -282,6 +326,11 @@ export class Session implements RequestOwner, SubscriberOwner, Traveller {
   /** Ends the application's connection, because the reply that it is receiving cannot be completed. */
   abort(): void {
     this.downstream.destroy('reply lost midway')
+  }
+
+  #release(kept: Kept): void {
+    this.keptBytes -= kept.text.length
+    this.retries?.next()
   }
 
   #keepPush(part: string | Buffer): void {

@@ -8,12 +8,14 @@ import { recountLast } from './publish.js'
 import { reasonOf, relay } from './relay.js'
 import { loadBeside, noteEnd } from './scripts/queued.js'
 import { dispatchScript } from './scripts/scripts.js'
-import { blockTimeOf, type Frame, holdFor, submitBlocking, submitInTurn } from './send.js'
+import { blockTimeOf, forward, type Frame, holdFor, submitBlocking, submitInTurn } from './send.js'
 import type { Session } from './session.js'
 import { subscribe } from './subscribe.js'
 
 export function dispatchWatching(session: Session, spec: CommandSpec, frame: Frame): boolean {
   if (leaseIsLost(session)) return dispatchSpoilt(session, spec, frame)
+  // Keys at another server than those that are watched.
+  if (session.route !== session.ways.leaseRoute) return forward(session, spec, frame)
   if (spec.handling === 'refuse') return refuse(session, spec)
   // In RESP2 nothing but subscriptions would be possible from then on, and Redis goes on watching.
   const shared = spec.handling === 'subscribe' && session.protocol === 3 && hasArity(spec, frame.argc)

@@ -62,7 +62,8 @@ export class Ways implements WaitOwner {
   /** Why waiting for a connection failed: the answer to the command that was held. */
   refusal: ErrorCode | null = null
   #route: Route | null = null
-  readonly #routes = new Map<Endpoint, Route>()
+  /** All routes, from the second one on: most sessions have one only. */
+  #routes: Map<Endpoint, Route> | null = null
   #wait: Wait | null = null
 
   constructor(readonly session: Traveller) {}
@@ -82,18 +83,21 @@ export class Ways implements WaitOwner {
   }
 
   to(endpoint: Endpoint): Route {
-    let route = this.#routes.get(endpoint)
-    if (route === undefined) {
-      route = new Route(endpoint, endpoint.lane(this.session.protocol, this.session.database))
-      this.#routes.set(endpoint, route)
-    }
+    const current = this.#route
+    if (current?.endpoint === endpoint) return current
+    const known = this.#routes?.get(endpoint)
+    if (known !== undefined) return known
+    const route = new Route(endpoint, endpoint.lane(this.session.protocol, this.session.database))
+    if (current === null) return (this.#route = route)
+    this.#routes ??= new Map([[current.endpoint, current]])
+    this.#routes.set(endpoint, route)
     return route
   }
 
   /** Forgets where it has been, but for its lease: the next command finds its way anew. */
   forget(): void {
     const held = this.leaseRoute
-    this.#routes.clear()
+    this.#routes = null
     this.#route = null
     if (held === null) return
     this.leaseRoute = this.goTo(held.endpoint)
@@ -102,6 +106,7 @@ export class Ways implements WaitOwner {
 
   /** Commands that have been sent and that an answer is owed to. */
   get inflight(): number {
+    if (this.#routes === null) return this.#route?.inflight ?? 0
     let sum = 0
     for (const route of this.#routes.values()) sum += route.inflight
     return sum

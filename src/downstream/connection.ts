@@ -336,7 +336,9 @@ export class DownstreamConnection implements Downstream, TurnTask {
   #owesForEver(): boolean {
     const { session } = this
     return (
-      session.ways.leaseReason === 'blocking' || session.mode.current === 'relaying' || session.anchor.blocks(session.ring)
+      session.ways.leaseReason === 'blocking' ||
+      session.mode.current === 'relaying' ||
+      session.anchor.blocks(session.ring)
     )
   }
 

@@ -51,6 +51,7 @@ export class ClusterTopology implements Topology {
   map: SlotMap = EMPTY_MAP
   /** By the index of the shard in the map; the home alone while there is none. */
   primaries: readonly Endpoint[]
+  firstSlots: readonly number[] = [0]
   /** Called each time the home comes up, or another one that is up becomes it. */
   onHome: (home: Endpoint) => void = () => {}
   readonly nodes: ClusterNodes
@@ -195,6 +196,7 @@ export class ClusterTopology implements Topology {
     const before = { map: this.map, primaries: this.primaries, home: this.home, known: this.known }
     this.map = map
     this.primaries = map.shards.map(({ primary }) => this.nodes.at(map.addresses.get(primary)!))
+    this.firstSlots = map.shards.map((_, index) => map.owners.indexOf(index))
     this.version++
     this.world.recorder.topologyChanges++
     this.#settleHome()

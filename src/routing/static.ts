@@ -14,6 +14,7 @@ export const UNREACHED: ServerInfo = {
 /** One Redis, given by its address or found by sentinels. */
 export class StaticTopology implements Topology {
   readonly endpoints: readonly [Endpoint]
+  readonly firstSlots = [0]
   readonly sharded = false
   readonly version = 0
 

@@ -7,6 +7,8 @@ export interface Topology {
   readonly endpoints: readonly Endpoint[]
   /** Those that take writes, in the order of the first slot that each serves. */
   readonly primaries: readonly Endpoint[]
+  /** The first slot of each of them. */
+  readonly firstSlots: readonly number[]
   /** Where commands without keys go. */
   readonly home: Endpoint
   /** What HELLO tells applications. */

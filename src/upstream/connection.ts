@@ -150,12 +150,18 @@ export class UpstreamConnection implements TurnTask {
     if (!this.queued) this.context.turns.add('upstream', this)
   }
 
+  /** Sends an application's command as text, one character a byte: one that is kept, or that is sent again. */
+  sendKept(pending: Pending, text: string): void {
+    this.carried++
+    this.sendText(pending, text)
+  }
+
   /** Sends a command of respool's own. */
   sendText(pending: Pending, text: string): void {
     this.inflight.push(pending)
     this.#batch++
     this.#output.text(text)
-    this.context.turns.add('upstream', this)
+    if (!this.queued) this.context.turns.add('upstream', this)
   }
 
   /** Sends bytes that begin no command: the rest of a large one, or whatever a relayed session says. */

@@ -84,6 +84,7 @@ describe('defaults', () => {
         outstanding: 4096,
         outputBytes: 1_048_576,
         subscriberBytes: 33_554_432,
+        mergedBytes: 67_108_864,
         bufferedBytes: 268_435_456,
         stallTimeout: 30_000,
         blockTime: 0,

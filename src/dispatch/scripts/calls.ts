@@ -41,7 +41,7 @@ export class Call extends Request {
     session: Session,
     spec: CommandSpec,
     deadline: number,
-    readonly connection: UpstreamConnection,
+    private connection: UpstreamConnection,
     readonly script: Script,
     bytes: Buffer | null,
   ) {
@@ -53,6 +53,13 @@ export class Call extends Request {
   forget(): void {
     this.#again = null
     if (this.session.scripts.newest === this) this.session.scripts.newest = null
+  }
+
+  /** It is sent to another server, which may not have the script. */
+  movedTo(connection: UpstreamConnection): void {
+    this.connection = connection
+    if (this.route.endpoint.scripts.has(this.script, connection)) return
+    load(this.session, this.route, connection, this.script, this.deadline)
   }
 
   override lose(loss: Loss): void {
@@ -67,7 +74,7 @@ export class Call extends Request {
       return super.reply(buf, start, end, last)
     }
     if (this.#mayBeRepeated()) return this.#ask(buf.toString('latin1', start, end))
-    this.session.lane.endpoint.scripts.doubt(this.script)
+    this.route.endpoint.scripts.doubt(this.script)
     this.session.scripts.newest?.forget()
     this.forget()
     super.reply(buf, start, end, last)
@@ -78,7 +85,7 @@ export class Call extends Request {
     if (this.#again === null || session.ring.at(session.ring.length - 1) !== this) return false
     // In other holds something may be sent before the answer to this one.
     if (session.held !== null && session.held !== 'drained') return false
-    if (connection.state.current !== 'ready' || session.lane.endpoint.scripts.refused(script)) return false
+    if (connection.state.current !== 'ready' || this.route.endpoint.scripts.refused(script)) return false
     return !script.body.includes('NOSCRIPT') && !this.#again.includes('NOSCRIPT')
   }
 
@@ -103,8 +110,8 @@ export class Call extends Request {
     if (!isMissing || again === null || connection.state.current !== 'ready') return this.#passOn()
     const { context } = session
     context.recorder.retry('noscript')
-    session.lane.endpoint.scripts.forget()
-    load(session, connection, script, this.deadline)
+    this.route.endpoint.scripts.forget()
+    load(session, this.route, connection, script, this.deadline)
     this.forget()
     // As text, because nobody is reading from an application now, whose bytes would follow.
     connection.sendText(this, again.toString('latin1'))

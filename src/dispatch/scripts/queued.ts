@@ -29,8 +29,9 @@ export function loadForRun(
 ): void {
   for (const queued of commands) {
     const script = queued.spec.handling === 'script' ? scriptOf(session, buf, queued) : null
-    if (script !== null && !session.lane.endpoint.scripts.has(script, connection)) {
-      load(session, connection, script, deadline)
+    const { route } = session
+    if (script !== null && !route.endpoint.scripts.has(script, connection)) {
+      load(session, route, connection, script, deadline)
     }
   }
 }
@@ -41,13 +42,13 @@ export function loadBeside(session: Session, lease: UpstreamConnection, buf: Buf
   const state = session.scripts
   const { awaited } = state
   state.awaited = null
-  if (script === null || awaited === script || session.lane.endpoint.scripts.has(script, lease)) return true
-  const beside = session.lane.endpoint.home.pick()
+  if (script === null || awaited === script || session.route.endpoint.scripts.has(script, lease)) return true
+  const beside = session.route.endpoint.home.pick()
   // Without the load the transaction gets the error that a direct connection would get.
   if (beside === null) return true
   const { clock, limits } = session.context
   session.hold('script')
-  load(session, beside, script, clock.now + limits.commandTimeout, () => {
+  load(session, session.route, beside, script, clock.now + limits.commandTimeout, () => {
     state.awaited = script
     if (session.held === 'script') session.unhold()
   })
@@ -59,7 +60,7 @@ export function noteEnd(session: Session, connection: UpstreamConnection): void 
   if (!session.scripts.flushes) return
   session.scripts.flushes = false
   const { clock, limits } = session.context
-  const { scripts } = session.lane.endpoint
+  const { scripts } = session.route.endpoint
   const forget = () => scripts.forget()
   forget()
   const answer = new StepReply(clock.now, clock.now + limits.commandTimeout, forget, forget)
@@ -75,7 +76,7 @@ function scriptOf(session: Session, buf: Buffer, queued: Queued): Script | null 
   switch (spec.name) {
     case 'script|flush':
       session.scripts.flushes = true
-      session.lane.endpoint.scripts.forget()
+      session.route.endpoint.scripts.forget()
       return null
     case 'evalsha':
     case 'evalsha_ro':

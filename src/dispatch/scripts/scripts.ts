@@ -2,7 +2,8 @@ import type { CommandSpec } from '../../commands/spec.js'
 import type { UpstreamConnection } from '../../upstream/connection.js'
 import { hasArity } from '../local/syntax.js'
 import { Request } from '../request.js'
-import { deadlineOn, forward, type Frame, route } from '../send.js'
+import { deadlineOn, forward, type Frame, post, route } from '../send.js'
+import type { Endpoint } from '../../upstream/endpoint.js'
 import type { Session } from '../session.js'
 import { Call, NotedRequest } from './calls.js'
 import { load } from './load.js'
@@ -25,8 +26,24 @@ export function dispatchScript(session: Session, spec: CommandSpec, frame: Frame
   }
   const deadline = deadlineOn(session, connection)
   const request = requestFor(session, spec, frame, connection, deadline)
-  connection.send(session.register(request), frame.buf, frame.start, frame.end)
+  post(session, connection, session.register(request), frame.buf, frame.start, frame.end)
   return true
+}
+
+/** Takes note of a command that goes to several servers as it is. */
+export function noteSpread(
+  session: Session,
+  spec: CommandSpec,
+  buf: Buffer,
+  start: number,
+  end: number,
+  servers: readonly Endpoint[],
+): void {
+  const memory = session.context.scripts
+  if (!memory.enabled) return
+  if (spec.name === 'script|load') rememberBody(memory, buf, start, end, 2)
+  // Whatever comes of it: loading once more does no harm.
+  if (spec.name === 'script|flush') for (const { scripts } of servers) scripts.forget()
 }
 
 /** CLIENT CACHING holds for the next command of the connection, which must not be one of respool's own. */
@@ -43,7 +60,7 @@ function requestFor(
 ): Request {
   const { buf, start, end } = frame
   const memory = session.context.scripts
-  const known = session.lane.endpoint.scripts
+  const known = session.route.endpoint.scripts
   switch (spec.name) {
     case 'script|flush':
       // Before it is sent, and again when it has been executed: what was loaded between the two may be gone.
@@ -76,7 +93,8 @@ function call(
   deadline: number,
   script: Script,
 ): Request {
-  if (!session.lane.endpoint.scripts.has(script, connection)) load(session, connection, script, deadline)
+  const { route } = session
+  if (!route.endpoint.scripts.has(script, connection)) load(session, route, connection, script, deadline)
   // With more in hand it will not be the session's last command.
   const bytes = end < inHand ? null : Buffer.copyBytesFrom(buf, start, end - start)
   const request = new Call(session, spec, deadline, connection, script, bytes)

@@ -1,0 +1,156 @@
+import { type CommandSpec, Flag } from '../../commands/spec.js'
+import type { Endpoint } from '../../upstream/endpoint.js'
+import { error } from '../../resp/encode.js'
+import { hasArity, wrongArity } from '../local/syntax.js'
+import type { Mode } from '../mode.js'
+import { readRun } from '../run.js'
+import type { Frame } from '../send.js'
+import type { Session } from '../session.js'
+import { scan } from './scan.js'
+import { spreadOut } from './spread.js'
+import { NO_KEY, SEVERAL, slotOfCommand } from './place.js'
+import { addToTransaction, startTransaction } from './starting.js'
+import { refusedOnCluster } from './unshared.js'
+
+/**
+ * Decides which server of a cluster the command at hand goes to, ahead of the decision how it goes there.
+ *
+ *     command ──► slot of its keys ──► primary of the slot ──► the session's route to it
+ *            └──► no keys ───────────► the home server, or the one with the session's transaction
+ *
+ * Null if the session is on the way to the right server now, so that the command can be dispatched as with a single one; else what
+ * dispatch has to answer: true if the command is done with, false if it has to wait.
+ */
+export function findServer(session: Session, spec: CommandSpec, frame: Frame): boolean | null {
+  const { topology } = session.context
+  if (session.version !== topology.version) {
+    // A command that goes elsewhere must not overtake one that is still on its way.
+    if (session.inflight > 0) return session.hold('drained')
+    session.version = topology.version
+    session.ways.forget()
+  }
+  const slot = slotOfCommand(spec, frame.buf, frame.start, frame.end, frame.argc)
+  return BY_MODE[session.mode.current](session, spec, frame, slot)
+}
+
+type Find = (session: Session, spec: CommandSpec, frame: Frame, slot: number) => boolean | null
+
+const BY_MODE: Record<Mode, Find> = {
+  open: findOpen,
+  spoilt: findOpen,
+  subscribed: findSubscribed,
+  watching: findWatching,
+  starting: addToTransaction,
+  queueing: findQueueing,
+  discarding: () => null,
+  relaying: () => null,
+  closed: () => null,
+}
+
+function findOpen(session: Session, spec: CommandSpec, frame: Frame, slot: number): boolean | null {
+  if (spec.name === 'multi' && hasArity(spec, frame.argc) && session.mode.current === 'open') {
+    return findForTransaction(session, spec, frame)
+  }
+  if (refusedOnCluster(session, spec, frame)) return true
+  if (spec.spread !== null && hasArity(spec, frame.argc)) return findSpread(session, spec, frame, slot)
+  return goToSlot(session, spec, slot)
+}
+
+/** A command that several servers may be concerned with. */
+function findSpread(session: Session, spec: CommandSpec, frame: Frame, slot: number): boolean | null {
+  const { to } = spec.spread!
+  if (to === 'written') return goTo(session, session.written ?? session.context.topology.home, NO_KEY)
+  if (slot >= 0) return goToSlot(session, spec, slot)
+  // A blocking call holds up all that follows, wherever that goes.
+  if (session.lease !== null && session.inflight > 0) return session.hold('drained')
+  if (to === 'scan') return scan(session, spec, frame, (place) => goToSlot(session, spec, place))
+  if (spreadOut(session, spec, frame)) return true
+  if (spec.name !== 'mset') return goToSlot(session, spec, slot)
+  session.answer(spec, error(wrongArity(spec.name)), true)
+  return true
+}
+
+/** With subscriptions a RESP2 session may do little else: what it may not is refused as by a single server. */
+function findSubscribed(session: Session, spec: CommandSpec, _frame: Frame, slot: number): boolean | null {
+  return spec.handling === 'subscribe' ? goToSlot(session, spec, slot) : null
+}
+
+/** A transaction that is wholly in hand goes to the server of its keys; any other has to wait for the first key. */
+function findForTransaction(session: Session, spec: CommandSpec, frame: Frame): boolean | null {
+  const run = session.lease === null ? readRun(session.context, frame) : null
+  if (run === null) return startTransaction(session, spec)
+  let slot = NO_KEY
+  for (const step of run) {
+    const next = slotOfCommand(step.spec, frame.buf, step.start, step.end, step.argc)
+    if (next === SEVERAL || (next !== NO_KEY && slot !== NO_KEY && next !== slot))
+      return startTransaction(session, spec)
+    if (next !== NO_KEY) slot = next
+  }
+  return goToSlot(session, spec, slot)
+}
+
+/** The keys that are watched bind the transaction that follows, not what is done before it. */
+function findWatching(session: Session, spec: CommandSpec, frame: Frame, slot: number): boolean | null {
+  const { ways } = session
+  if (ways.leaseRoute === null) return findOpen(session, spec, frame, slot)
+  if (slot === NO_KEY || slot === session.transactionSlot) return stay(session, slot)
+  if (slot === SEVERAL || spec.handling !== 'forward') return cross(session, spec)
+  return goToSlot(session, spec, slot)
+}
+
+function findQueueing(session: Session, spec: CommandSpec, _frame: Frame, slot: number): boolean | null {
+  const { ways } = session
+  if (slot === NO_KEY || ways.leaseRoute === null) return stay(session, slot)
+  if (session.transactionSlot === NO_KEY && slot !== SEVERAL) {
+    const owner = session.context.topology.primaryOf(slot)
+    if (owner === ways.leaseRoute.endpoint) session.transactionSlot = slot
+  }
+  if (slot === session.transactionSlot) return stay(session, slot)
+  // As after any error while queueing, EXEC must fail: that takes the transaction off Redis.
+  if (session.inflight > 0) return session.hold('drained')
+  session.dropLease()
+  return cross(session, spec)
+}
+
+/** The command goes where the session's lease leads. */
+function stay(session: Session, slot: number): null {
+  const { ways } = session
+  if (ways.leaseRoute !== null) ways.goTo(ways.leaseRoute.endpoint)
+  session.slot = slot
+  return null
+}
+
+function goToSlot(session: Session, spec: CommandSpec, slot: number): boolean | null {
+  const { topology } = session.context
+  if (slot === SEVERAL) return cross(session, spec)
+  const endpoint = slot === NO_KEY ? topology.home : topology.primaryOf(slot)
+  if (endpoint === null) {
+    topology.refresh()
+    session.answerError(spec, 'slotNotServed')
+    return true
+  }
+  if ((spec.flags & Flag.write) !== 0) session.written = endpoint
+  if (spec.name === 'watch' || spec.name === 'multi') session.transactionSlot = slot
+  return goTo(session, endpoint, slot)
+}
+
+function goTo(session: Session, endpoint: Endpoint, slot: number): false | null {
+  if (!leavesLease(session, endpoint)) return session.hold('drained')
+  session.ways.goTo(endpoint)
+  session.slot = slot
+  return null
+}
+
+/** A lease that only carries what is in flight goes back before anything is sent elsewhere: a blocking call holds up all that follows. */
+function leavesLease({ ways, mode, inflight }: Session, endpoint: Endpoint): boolean {
+  const elsewhere = ways.leaseRoute !== null && ways.leaseRoute.endpoint !== endpoint
+  if (!elsewhere || mode.current === 'watching') return true
+  if (inflight > 0) return false
+  ways.giveBack()
+  return true
+}
+
+function cross(session: Session, spec: CommandSpec): true {
+  session.answerError(spec, 'crossSlot')
+  return true
+}

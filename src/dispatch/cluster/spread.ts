@@ -1,0 +1,104 @@
+import type { CommandSpec } from '../../commands/spec.js'
+import type { Merge } from '../../commands/spread.js'
+import { ERROR_FRAMES } from '../../errors.js'
+import { Arguments } from '../../resp/arguments.js'
+import type { Endpoint } from '../../upstream/endpoint.js'
+import { Request } from '../request.js'
+import { Route } from '../route.js'
+import { noteSpread } from '../scripts/scripts.js'
+import type { Frame } from '../send.js'
+import type { Session } from '../session.js'
+import { merge } from '../spread/merge.js'
+import { type Part as Share, split } from '../spread/split.js'
+import { Part, type Whole } from './part.js'
+
+/**
+ * A command that several servers carry out:
+ *
+ *     command ──► part ──► server ──► reply ──┐
+ *            └──► part ──► server ──► reply ──┴──► one reply, in the command's place
+ *
+ * Parts are on their way at the same time, each with its own redirects.
+ */
+class SpreadRequest extends Request implements Whole {
+  declare readonly session: Session
+  readonly #replies: Buffer[] = []
+  #missing = 0
+  #bytes = 0
+
+  constructor(
+    session: Session,
+    spec: CommandSpec,
+    deadline: number,
+    readonly how: Merge,
+    readonly shares: readonly Share[],
+  ) {
+    super(session, spec, session.context.clock.now, deadline)
+    // It is not itself on its way to anywhere.
+    this.route = new Route(session.route.endpoint, session.route.lane)
+  }
+
+  /** @param to where the part goes; null for where its slot is */
+  send(nth: number, text: string, slot: number, to: Endpoint | null): void {
+    const { session, spec, since, deadline } = this
+    this.#missing++
+    const endpoint = to ?? session.context.topology.primaryOf(slot) ?? session.context.topology.home
+    const route = session.ways.to(endpoint)
+    const part = new Part(this, nth, spec, { text, slot, use: null, hops: 0 }, route, since, deadline)
+    const free = route.connection ?? route.lane.pick()
+    route.inflight++
+    if (free?.usable !== true) return session.postpone(part, to)
+    route.connection = free
+    free.sendKept(part, text)
+  }
+
+  grown(bytes: number): void {
+    this.#bytes += bytes
+    if (this.#bytes > this.session.context.limits.mergedBytes) this.#end(ERROR_FRAMES.replyTooLarge)
+  }
+
+  came(nth: number, reply: Buffer): void {
+    this.#replies[nth] = reply
+    if (--this.#missing > 0 || this.lost) return
+    const whole = merge(this.how, this.#replies, this.shares)
+    if (typeof whole === 'string') return this.#end(ERROR_FRAMES[whole])
+    this.reply(whole, 0, whole.length, true)
+  }
+
+  /** What still comes is nobody's. */
+  #end(frame: string): void {
+    if (!this.lost) this.giveUp(frame)
+  }
+}
+
+/** Sends a command to several servers if that is what becomes of it; false if not. */
+export function spreadOut(session: Session, spec: CommandSpec, frame: Frame): boolean {
+  const { spread } = spec
+  if (spread === null || spread.merge === null) return false
+  if (spread.to === 'primaries') toPrimaries(session, spec, spread.merge, frame)
+  else return toSlots(session, spec, spread.merge, new Arguments(frame.buf, frame.start, frame.end))
+  return true
+}
+
+function toSlots(session: Session, spec: CommandSpec, how: Merge, args: Arguments): boolean {
+  const shares = split(spec, args)
+  if (shares === null) return false
+  const request = begin(session, spec, how, shares)
+  shares.forEach(({ request: text, slot }, nth) => request.send(nth, text, slot, null))
+  return true
+}
+
+function toPrimaries(session: Session, spec: CommandSpec, how: Merge, { buf, start, end }: Frame): void {
+  const { primaries } = session.context.topology
+  const request = begin(session, spec, how, [])
+  const text = buf.toString('latin1', start, end)
+  noteSpread(session, spec, buf, start, end, primaries)
+  primaries.forEach((endpoint, nth) => request.send(nth, text, -1, endpoint))
+}
+
+function begin(session: Session, spec: CommandSpec, how: Merge, shares: readonly Share[]): SpreadRequest {
+  const { clock, limits } = session.context
+  const request = new SpreadRequest(session, spec, clock.now + limits.commandTimeout, how, shares)
+  session.register(request)
+  return request
+}

@@ -1,0 +1,99 @@
+import type { CommandSpec } from '../../commands/spec.js'
+import { Arguments } from '../../resp/arguments.js'
+import { command, OK, QUEUED } from '../../resp/encode.js'
+import { StepReply } from '../../upstream/handshake.js'
+import { isHarmless } from '../local/local.js'
+import { faultOf } from '../local/syntax.js'
+import { type Frame, holdFor } from '../send.js'
+import type { Session } from '../session.js'
+import { NO_KEY, SEVERAL } from './place.js'
+
+/**
+ * A transaction whose node is not known yet:
+ *
+ *     MULTI ──► OK     PING ──► QUEUED     SET key … ──► its slot's server ──► MULTI, PING, SET … on a lease there
+ *               └── answered here ──┘
+ *
+ * Invariant: what was answered here is sent, in order, before anything else of the transaction.
+ */
+
+/** Commands and bytes that are kept here; with more the transaction goes to the home server. */
+const MOST_COMMANDS = 1000
+const MOST_BYTES = 256 * 1024
+
+const MULTI = command('MULTI')
+
+export function startTransaction(session: Session, multi: CommandSpec): boolean {
+  if (session.lease !== null) {
+    if (session.inflight > 0) return session.hold('drained')
+    session.ways.giveBack()
+  }
+  session.starting = []
+  session.mode.to('starting')
+  session.answer(multi, OK)
+  return true
+}
+
+/** Keeps a command that says nothing of the node; with one that does the transaction begins there. */
+export function addToTransaction(session: Session, spec: CommandSpec, frame: Frame, slot: number): boolean | null {
+  const args = new Arguments(frame.buf, frame.start, frame.end)
+  if (slot === NO_KEY && faultOf(spec, args) === null) {
+    switch (spec.name) {
+      case 'multi':
+        session.answerError(spec, 'multiNested')
+        return true
+      case 'watch':
+        session.answerError(spec, 'watchInMulti')
+        return true
+      case 'discard':
+        session.starting = []
+        session.mode.to('open')
+        session.answer(spec, OK)
+        return true
+      case 'quit':
+      case 'reset':
+        return null
+    }
+    if (keep(session, spec, frame)) {
+      session.answer(spec, QUEUED)
+      return true
+    }
+  }
+  return begin(session, spec, slot)
+}
+
+function keep(session: Session, spec: CommandSpec, { buf, start, end }: Frame): boolean {
+  const plain = spec.handling === 'forward' || (spec.handling === 'local' && isHarmless(spec))
+  const bytes = session.starting.reduce((sum, text) => sum + text.length, end - start)
+  if (!plain || session.starting.length >= MOST_COMMANDS || bytes > MOST_BYTES) return false
+  session.starting = [...session.starting, buf.toString('latin1', start, end)]
+  return true
+}
+
+/** Takes a lease at the server of the slot, or at the home server, and sends what was kept. Answers as `findServer` does. */
+function begin(session: Session, spec: CommandSpec, slot: number): boolean | null {
+  const { topology, clock, limits } = session.context
+  const owner = slot < 0 ? topology.home : topology.primaryOf(slot)
+  if (session.inflight > 0) return session.hold('drained')
+  if (owner === null || slot === SEVERAL) {
+    session.mode.to('discarding')
+    session.answerError(spec, slot === SEVERAL ? 'crossSlot' : 'slotNotServed')
+    return true
+  }
+  session.ways.goTo(owner)
+  if (!session.ways.takeLease(spec, 'multi')) return false
+  const { lease } = session
+  if (lease === null) {
+    session.mode.to('discarding')
+    return true
+  }
+  if (!lease.usable) return holdFor(session, lease)
+  session.ways.nameLease()
+  const deadline = clock.now + limits.commandTimeout
+  // Redis will refuse EXEC if it takes any of them otherwise than was said.
+  for (const text of [MULTI, ...session.starting]) lease.sendText(new StepReply(clock.now, deadline, () => {}), text)
+  session.starting = []
+  session.transactionSlot = session.slot = slot
+  session.mode.to('queueing')
+  return null
+}

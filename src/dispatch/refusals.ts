@@ -1,0 +1,47 @@
+/**
+ * Errors by which a server says that it has not executed a command, though another one may, or the same one soon
+ * (https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#redirection-and-resharding).
+ */
+export interface Refusal {
+  readonly prefix: string
+  /** For metrics: the kind of a redirect, or the reason of a retry. */
+  readonly label: string
+  /** True if the error names the server to ask. */
+  readonly redirects: boolean
+}
+
+const redirect = (prefix: string, label: string): Refusal => ({ prefix, label, redirects: true })
+const later = (prefix: string, label: string): Refusal => ({ prefix, label, redirects: false })
+
+export const REFUSALS: readonly Refusal[] = [
+  redirect('-MOVED ', 'moved'),
+  redirect('-ASK ', 'ask'),
+  later('-TRYAGAIN ', 'tryagain'),
+  later('-CLUSTERDOWN ', 'clusterdown'),
+  later('-LOADING ', 'loading'),
+  later('-MASTERDOWN ', 'masterdown'),
+  later('-READONLY ', 'readonly'),
+  // A blocked command whose server has become a replica; CLIENT UNBLOCK says something else behind the word.
+  later('-UNBLOCKED force', 'unblocked'),
+]
+
+/** Errors up to this length, in bytes, may be one of them. */
+const LONGEST = 512
+
+/** The refusal that an error frame is; null if the command was judged, and not the server. */
+export function refusalOf(buf: Buffer, start: number, end: number): Refusal | null {
+  if (end - start > LONGEST) return null
+  for (const refusal of REFUSALS) if (startsWith(buf, start, refusal.prefix)) return refusal
+  return null
+}
+
+function startsWith(buf: Buffer, start: number, prefix: string): boolean {
+  for (let i = 0; i < prefix.length; i++) if (buf[start + i] !== prefix.charCodeAt(i)) return false
+  return true
+}
+
+/** What a redirect says: `-MOVED 3999 127.0.0.1:6381`; null if it says something else. */
+export function readRedirect(text: string): { slot: number; address: string } | null {
+  const match = /^-(?:MOVED|ASK) (\d{1,5}) (\S+)\r\n$/.exec(text)
+  return match === null ? null : { slot: Number(match[1]), address: match[2] }
+}

@@ -1,0 +1,306 @@
+import { Flag } from '../commands/spec.js'
+import type { ErrorCode } from '../errors.js'
+import { ERROR_FRAMES } from '../errors.js'
+import type { Recorder } from '../metrics/recorder.js'
+import { command, OK } from '../resp/encode.js'
+import type { Topology } from '../routing/topology.js'
+import type { Endpoint } from '../upstream/endpoint.js'
+import type { Use } from '../upstream/lease-use.js'
+import type { UpstreamConnection } from '../upstream/connection.js'
+import { StepReply } from '../upstream/handshake.js'
+import type { Loss } from '../upstream/pending.js'
+import { cancelWait, type Waiter } from '../upstream/wait-queue.js'
+import type { TurnClock } from '../util/clock.js'
+import type { StateMachine } from '../util/state-machine.js'
+import type { Kept, Repeatable } from './again.js'
+import type { Mode } from './mode.js'
+import { readRedirect, refusalOf } from './refusals.js'
+import type { Ways } from './ways.js'
+
+/** How often a command is sent again. */
+const MOST_HOPS = 16
+/** The first delay before a command is sent again to a cluster that could not serve it, ms; it doubles up to the longest. */
+const FIRST_DELAY = 50
+const LONGEST_DELAY = 800
+
+const ASKING = command('ASKING')
+
+/** What retries need of their session. */
+export interface Repeater {
+  readonly context: {
+    readonly clock: TurnClock
+    readonly recorder: Recorder
+    readonly topology: Topology
+    /** Commands of all sessions that wait to be sent again. */
+    readonly retrying: { count: number; readonly most: number }
+    readonly limits: { readonly leaseWait: number }
+  }
+  readonly ways: Ways
+  readonly mode: StateMachine<Mode>
+  readonly closed: boolean
+  /** All waiting commands have been sent. */
+  repeated(): void
+  /** The keys that are watched are not watched any more. */
+  dropLease(): void
+}
+
+interface Entry {
+  readonly pending: Repeatable
+  readonly kept: Kept
+  /** Where it has to go; null for where its slot is then. */
+  readonly to: Endpoint | null
+  readonly asking: boolean
+  /** When it may be sent, ms on the monotonic clock. */
+  readonly due: number
+  /** The answer if it is not sent again. */
+  readonly error: string
+  /** A command behind it has written in the same slot: sent now, it would come too late. */
+  overtaken: boolean
+}
+
+/**
+ * Commands of one session that were certainly not executed, or only read, and that are sent again.
+ *
+ *     MOVED, ASK ───────────────────────────────► list: [ oldest … newest ] ──(one after the other)──► a server
+ *     TRYAGAIN, CLUSTERDOWN, … ───(a delay)───────►│
+ *     connection lost ────────────────────────────►│     meanwhile the session takes no other commands
+ *
+ * Invariants: commands are sent again in the order in which they came. A write is not sent again behind a later one to the same slot that
+ * may have been executed: then its error goes to the application. To know that, all but redirects wait until everything that
+ * was sent has been answered.
+ */
+export class Retries {
+  readonly #list: Entry[] = []
+  #timer: NodeJS.Timeout | null = null
+  #waiter: Waiter | null = null
+  /** The connection that was waited for as a lease, and whose it is. */
+  #lease: { readonly connection: UpstreamConnection; readonly endpoint: Endpoint } | null = null
+  /** Why waiting was no use. */
+  #refusal: ErrorCode | null = null
+  /** True if nothing is sent before all that was sent is answered. */
+  #waits = false
+  #working = false
+
+  constructor(readonly session: Repeater) {}
+
+  get active(): boolean {
+    return this.#list.length > 0
+  }
+
+  /** A server has answered with an error. True if the command will be sent again; else the error is its answer. */
+  refused(pending: Repeatable, buf: Buffer, start: number, end: number): boolean {
+    const refusal = refusalOf(buf, start, end)
+    if (refusal === null) return false
+    const { redirects, label } = refusal
+    const { recorder, topology } = this.session.context
+    const { kept } = pending
+    if (kept === null) {
+      topology.refresh()
+      return false
+    }
+    const error = buf.toString('latin1', start, end)
+    if (redirects) {
+      if (!this.#redirected(pending, kept, error, label === 'ask')) return false
+      recorder.redirect(label)
+    } else {
+      if (!this.#postponed(pending, kept, error)) return false
+      recorder.retry(label)
+    }
+    return true
+  }
+
+  /** A connection has lost a command. True if it will be sent again. */
+  lost(pending: Repeatable, loss: Loss): boolean {
+    const kept = pending.kept!
+    const reads = (pending.spec.flags & Flag.readonly) !== 0
+    if (loss !== 'notSent' && !(loss === 'outcomeUnknown' && reads)) {
+      this.noteWrite(pending, kept)
+      return false
+    }
+    const error = ERROR_FRAMES[loss === 'notSent' ? loss : 'readLost']
+    if (!this.#add({ pending, kept, to: null, asking: false, due: 0, error, overtaken: false })) return false
+    this.#waits = true
+    this.session.context.recorder.retry('lost')
+    return true
+  }
+
+  /** There is no connection for the command now. */
+  postpone(pending: Repeatable, to: Endpoint | null): void {
+    const kept = pending.kept!
+    const error = ERROR_FRAMES.slotNotServed
+    if (this.#add({ pending, kept, to, asking: false, due: 0, error, overtaken: false })) return
+    this.session.context.recorder.error('heldExceeded')
+    pending.giveUp(ERROR_FRAMES.heldExceeded)
+  }
+
+  /** A command was executed, or may have been. */
+  noteWrite({ spec }: Repeatable, { slot }: Kept): void {
+    if ((spec.flags & Flag.readonly) !== 0) return
+    for (const entry of this.#list) if (entry.kept.slot === slot) entry.overtaken = true
+  }
+
+  /** Sends what can be sent. */
+  next(): void {
+    const { session } = this
+    if (this.#working || this.#waiter !== null || session.closed || this.#list.length === 0) return
+    if (this.#waits && session.ways.inflight > 0) return
+    this.#waits = false
+    this.#working = true
+    while (this.#list.length > 0 && this.#sendFirst());
+    this.#working = false
+    if (this.#list.length === 0) session.repeated()
+  }
+
+  /** The session has gone. */
+  close(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer)
+    if (this.#waiter !== null) cancelWait(this.#waiter)
+    this.session.context.retrying.count -= this.#list.splice(0).length
+  }
+
+  #redirected(pending: Repeatable, kept: Kept, error: string, asking: boolean): boolean {
+    const { topology } = this.session.context
+    const redirect = readRedirect(error)
+    // A script can say anything.
+    if (redirect === null || (kept.slot !== -1 && redirect.slot !== kept.slot)) return false
+    const { slot, address } = redirect
+    const from = pending.route.endpoint
+    const to = asking ? topology.named(address, from) : topology.moved(slot, address, from)
+    if (to === null) return false
+    if (kept.use !== null) this.#waits = true
+    // The topology knows by now, and may soon know better.
+    const known = !asking && kept.slot !== -1
+    return this.#add({ pending, kept, to: known ? null : to, asking, due: 0, error, overtaken: false })
+  }
+
+  #postponed(pending: Repeatable, kept: Kept, error: string): boolean {
+    const { topology, clock } = this.session.context
+    topology.refresh()
+    this.#waits = true
+    const delay = Math.min(FIRST_DELAY * 2 ** kept.hops, LONGEST_DELAY) * (0.5 + Math.random())
+    return this.#add({ pending, kept, to: null, asking: false, due: clock.now + delay, error, overtaken: false })
+  }
+
+  #add(entry: Entry): boolean {
+    const { clock, retrying } = this.session.context
+    const { pending, kept } = entry
+    if (kept.hops >= MOST_HOPS || pending.deadline <= clock.now || retrying.count >= retrying.most) return false
+    kept.hops++
+    retrying.count++
+    this.#list.push(entry)
+    pending.route.answered(this.session.ways.lease)
+    // Not at once: its connection may be about to refuse, or lose, more.
+    queueMicrotask(() => this.next())
+    return true
+  }
+
+  /** Sends the oldest, or gives it up; false if it has to wait. */
+  #sendFirst(): boolean {
+    const [entry] = this.#list
+    const { clock, topology } = this.session.context
+    const { kept, pending, error } = entry
+    const refusal = this.#refusal
+    this.#refusal = null
+    const now = clock.tick()
+    if (refusal !== null) return this.#giveUp(ERROR_FRAMES[refusal], refusal)
+    if (entry.overtaken || pending.deadline <= now) return this.#giveUp(error)
+    if (entry.due > now) return this.#wakeIn(entry.due - now)
+    const endpoint = entry.to ?? (kept.slot === -1 ? topology.home : topology.primaryOf(kept.slot))
+    if (endpoint === null) return this.#giveUp(error)
+    if (kept.use === 'brief' && (pending.spec.name !== 'watch' || this.session.mode.current !== 'watching')) {
+      // Keys that are watched at the server before cannot be watched at this one from the same moment on.
+      this.session.dropLease()
+      kept.use = null
+      if (pending.spec.name === 'watch') return this.#giveUp(OK)
+    }
+    const connection = kept.use === null ? this.#share(entry, endpoint) : this.#lend(kept.use, endpoint)
+    if (connection === null) return false
+    if (typeof connection === 'string') return this.#giveUp(ERROR_FRAMES[connection], connection)
+    this.#send(entry, endpoint, connection)
+    return true
+  }
+
+  /** A shared connection to the server; null if it has to be waited for. */
+  #share({ pending }: Entry, endpoint: Endpoint): UpstreamConnection | ErrorCode | null {
+    const route = this.session.ways.to(endpoint)
+    if (route.connection?.usable === true) return route.connection
+    // What is in flight there comes first: this is called again then.
+    if (route.inflight > 0) return null
+    route.connection = route.lane.pick()
+    if (route.connection !== null) return route.connection
+    return this.#wait(endpoint, pending.deadline, (waiter) => endpoint.waitShared(route.lane, waiter))
+  }
+
+  /** A lease at the server; nothing else is in flight. */
+  #lend(use: Use, endpoint: Endpoint): UpstreamConnection | ErrorCode | null {
+    const { ways, context } = this.session
+    if (ways.leaseRoute?.endpoint === endpoint && ways.lease?.usable === true) return ways.lease
+    ways.giveBack()
+    ways.goTo(endpoint)
+    ways.leaseReason = use === 'brief' ? 'watch' : 'blocking'
+    const ready = this.#lease?.endpoint === endpoint ? this.#lease.connection : null
+    if (ready !== null) this.#lease = null
+    const deadline = context.clock.now + context.limits.leaseWait
+    const got = ready ?? this.#wait(endpoint, deadline, (waiter) => endpoint.lease(ways.route.lane, waiter, use))
+    if (got !== null && typeof got !== 'string') ways.adopt(got)
+    return got
+  }
+
+  #wait<T extends UpstreamConnection | ErrorCode | null>(
+    endpoint: Endpoint,
+    deadline: number,
+    ask: (waiter: Waiter) => T,
+  ): T {
+    const end = (connection: UpstreamConnection | null, refusal: ErrorCode | null) => {
+      this.#waiter = null
+      this.#lease = connection === null ? null : { connection, endpoint }
+      this.#refusal = refusal
+      this.next()
+      // It came too late, or the slot has moved on in the meantime.
+      if (this.#lease !== null) endpoint.giveBack(this.#lease.connection, 'nothing')
+      this.#lease = null
+    }
+    const waiter: Waiter = {
+      deadline,
+      queue: null,
+      granted: (lease) => end(lease, null),
+      refused: (code) => end(null, code),
+    }
+    const got = ask(waiter)
+    if (got === null) this.#waiter = waiter
+    return got
+  }
+
+  #send(entry: Entry, endpoint: Endpoint, connection: UpstreamConnection): void {
+    const { pending, kept, asking } = entry
+    const { now } = this.session.context.clock
+    this.#shift()
+    pending.route = this.session.ways.to(endpoint)
+    pending.route.inflight++
+    pending.movedTo?.(connection)
+    if (asking) connection.sendText(new StepReply(now, pending.deadline, () => {}), ASKING)
+    connection.sendKept(pending, kept.text)
+  }
+
+  #giveUp(frame: string, code: ErrorCode | null = null): true {
+    const { pending } = this.#shift()
+    if (code !== null) this.session.context.recorder.error(code)
+    // It counts as sent until it is complete.
+    pending.route.inflight++
+    pending.giveUp(frame)
+    return true
+  }
+
+  #wakeIn(delay: number): false {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = null
+      this.next()
+    }, delay)
+    return false
+  }
+
+  #shift(): Entry {
+    this.session.context.retrying.count--
+    return this.#list.shift()!
+  }
+}
