@@ -3,6 +3,7 @@ import type { Arguments } from '../../resp/arguments.js'
 import { DOLLAR, MINUS, STAR } from '../../resp/bytes.js'
 import { array, bulk } from '../../resp/encode.js'
 import { headerValue, readHeader } from '../../resp/header.js'
+import { SLOTS } from '../../routing/slot-map.js'
 
 /**
  * SCAN goes through the primaries one after another, in the order of their first slots, and its cursor says where it is:
@@ -16,7 +17,6 @@ import { headerValue, readHeader } from '../../resp/header.js'
  */
 const NODE_BITS = 48n
 const NODE_MASK = (1n << NODE_BITS) - 1n
-const SLOTS = 16_384
 
 /** Where a SCAN goes on. */
 export interface ScanPlace {
