@@ -1,7 +1,6 @@
 import type { CommandSpec } from '../commands/spec.js'
 import type { Use } from '../upstream/lease-use.js'
 import type { UpstreamConnection } from '../upstream/connection.js'
-import type { Pending } from '../upstream/pending.js'
 import type { Route } from './route.js'
 
 /** What it takes to send a command again. */
@@ -17,13 +16,15 @@ export interface Kept {
 }
 
 /** A command that can be sent again. */
-export interface Repeatable extends Pending {
+export interface Repeatable {
+  readonly deadline: number
   readonly spec: CommandSpec
   readonly kept: Kept | null
   /** Where it was sent last. */
   route: Route
   /** It is about to be sent on another connection. */
   movedTo?(connection: UpstreamConnection): void
+  sendOn(connection: UpstreamConnection): void
   /** Sending it again is no use: this error frame is its answer. */
   giveUp(frame: string): void
 }

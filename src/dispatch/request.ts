@@ -2,6 +2,7 @@ import { Flag, type CommandSpec } from '../commands/spec.js'
 import { ERROR_FRAMES } from '../errors.js'
 import { BANG, MINUS } from '../resp/bytes.js'
 import type { Recorder } from '../metrics/recorder.js'
+import type { UpstreamConnection } from '../upstream/connection.js'
 import type { Loss, Pending } from '../upstream/pending.js'
 import type { Ring } from '../util/ring.js'
 import type { Kept, Repeatable } from './again.js'
@@ -12,6 +13,13 @@ import type { Route } from './route.js'
 export interface Alteration {
   /** The frame to pass on instead, or null for the one that came. */
   alter(frame: Buffer): string | null
+}
+
+/** Commands that are sent again only together. */
+export interface Run {
+  /** True if a reply, or a loss, is not to be made known now. */
+  holdsBack(member: Request, buf: Buffer, start: number, end: number, last: boolean): boolean
+  holdsLoss(member: Request, loss: Loss): boolean
 }
 
 /** What a request needs of its session. */
@@ -58,6 +66,8 @@ export class Request implements Pending, Repeatable {
   route: Route
   /** Null if it is never sent again. */
   kept: Kept | null = null
+  /** The run that it is part of, if that is kept. */
+  run: Run | null = null
   /** The parts of a reply that is to be altered. */
   #unaltered: Buffer[] | null = null
   /** Reply bytes that wait for the replies in front of them. */
@@ -75,6 +85,7 @@ export class Request implements Pending, Repeatable {
   reply(buf: Buffer, start: number, end: number, last: boolean): void {
     const session = this.session
     const type = buf[start]
+    if (this.run !== null && this.run.holdsBack(this, buf, start, end, last)) return
     const begins = !this.begun && this.#unaltered === null
     if (begins && type === MINUS && session.context.keeps && last && session.refused(this, buf, start, end)) return
     if (this.alteration !== null) return this.#alter(buf, start, end, last)
@@ -101,6 +112,7 @@ export class Request implements Pending, Repeatable {
 
   lose(loss: Loss): void {
     const session = this.session
+    if (this.run !== null && !session.closed && this.run.holdsLoss(this, loss)) return
     if (!this.begun && this.kept !== null && !session.closed && session.lost(this, loss)) return
     this.lost = true
     if (session.closed) return
@@ -111,6 +123,10 @@ export class Request implements Pending, Repeatable {
     session.context.recorder.error(code)
     this.finish(ERROR_FRAMES[code], true)
     session.settle()
+  }
+
+  sendOn(connection: UpstreamConnection): void {
+    connection.sendKept(this, this.kept!.text)
   }
 
   giveUp(frame: string): void {

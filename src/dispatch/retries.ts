@@ -272,14 +272,14 @@ export class Retries {
   }
 
   #send(entry: Entry, endpoint: Endpoint, connection: UpstreamConnection): void {
-    const { pending, kept, asking } = entry
+    const { pending, asking } = entry
     const { now } = this.session.context.clock
     this.#shift()
     pending.route = this.session.ways.to(endpoint)
     pending.route.inflight++
     pending.movedTo?.(connection)
     if (asking) connection.sendText(new StepReply(now, pending.deadline, () => {}), ASKING)
-    connection.sendKept(pending, kept.text)
+    pending.sendOn(connection)
   }
 
   #giveUp(frame: string, code: ErrorCode | null = null): true {

@@ -1,10 +1,9 @@
 import { type CommandSpec, type Handling, ruling } from '../commands/spec.js'
 import { Arguments } from '../resp/arguments.js'
-import { MINUS } from '../resp/bytes.js'
 import { Scan } from '../resp/request-scanner.js'
-import type { UpstreamConnection } from '../upstream/connection.js'
 import { isHarmless } from './local/local.js'
-import { Request, type RequestOwner } from './request.js'
+import { sendKeptRun } from './kept-run.js'
+import { RunEnd } from './run-end.js'
 import { loadForRun, noteEnd } from './scripts/queued.js'
 import { type Frame, forward, route } from './send.js'
 import type { Session, SessionContext } from './session.js'
@@ -19,7 +18,7 @@ import type { Session, SessionContext } from './session.js'
  * Invariant: a run is put on a shared connection within one call, so nothing can come between, and the connection is out of
  * MULTI again before it reads the next session's command.
  */
-interface Step {
+export interface Step {
   readonly spec: CommandSpec
   readonly start: number
   readonly end: number
@@ -61,7 +60,12 @@ export function sendRun(session: Session, multi: CommandSpec, frame: Frame, step
   if (connection === null) return true // answered with an error
   const { clock, limits } = session.context
   const deadline = clock.now + limits.commandTimeout
-  loadForRun(session, connection, frame.buf, steps, deadline)
+  loadForRun(session, session.route, connection, frame.buf, steps, deadline)
+  if (session.context.keeps) {
+    sendKeptRun(session, connection, multi, frame, steps, deadline)
+    noteEnd(session, connection)
+    return true
+  }
   forward(session, multi, frame)
   for (const { spec, start, end } of steps) {
     const isLast = spec.name === 'exec'
@@ -74,44 +78,4 @@ export function sendRun(session: Session, multi: CommandSpec, frame: Frame, step
   noteEnd(session, connection)
   frame.commands += steps.length
   return true
-}
-
-/**
- * How the errors begin with which Redis answers an EXEC that ended its transaction, or had none: its own, and in a cluster those of
- * routing. Without a transaction to end there is none left either.
- */
-const ENDS = /^-(EXECABORT|ERR EXEC without MULTI|MOVED|ASK|CROSSSLOT|CLUSTERDOWN|TRYAGAIN)/
-const LONGEST_END = 24
-
-/** The EXEC of a run. */
-class RunEnd extends Request {
-  constructor(
-    session: RequestOwner,
-    spec: CommandSpec,
-    since: number,
-    deadline: number,
-    readonly connection: UpstreamConnection,
-  ) {
-    super(session, spec, since, deadline)
-  }
-
-  override reply(buf: Buffer, start: number, end: number, last: boolean): void {
-    const begins = !this.begun
-    super.reply(buf, start, end, last)
-    if (begins && this.failed) this.#check(buf, start, end)
-  }
-
-  /** The session has gone, but those who share the connection have not. */
-  late(buf: Buffer, start: number, end: number): void {
-    if (buf[start] === MINUS) this.#check(buf, start, end)
-  }
-
-  /**
-   * An EXEC may have failed and the transaction go on, as when it has been renamed. Redis still queues, and what the next sessions
-   * sent would be answered with QUEUED: none of their answers has been read yet, and none will be.
-   */
-  #check(buf: Buffer, start: number, end: number): void {
-    const text = buf.toString('latin1', start, Math.min(end, start + LONGEST_END))
-    if (!ENDS.test(text)) this.connection.close('fault', 'EXEC did not end the transaction')
-  }
 }

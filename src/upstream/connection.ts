@@ -156,6 +156,15 @@ export class UpstreamConnection implements TurnTask {
     this.sendText(pending, text)
   }
 
+  /** The same with several commands in one text. */
+  sendRun(pendings: readonly Pending[], text: string): void {
+    for (const pending of pendings) this.inflight.push(pending)
+    this.#batch += pendings.length
+    this.carried += pendings.length
+    this.#output.text(text)
+    if (!this.queued) this.context.turns.add('upstream', this)
+  }
+
   /** Sends a command of respool's own. */
   sendText(pending: Pending, text: string): void {
     this.inflight.push(pending)

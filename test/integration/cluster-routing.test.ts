@@ -152,12 +152,16 @@ describe('commands on a cluster', () => {
       ]),
       ['$1\r\nA\r\n', '+OK\r\n', '$1\r\nN\r\n', '$1\r\nB\r\n'],
     )
+    const run = [['MULTI'], ['SET', '{mv}fresh', '1'], ['INCR', '{mv}fresh'], ['EXEC']]
+    const done = ['+OK\r\n', '+QUEUED\r\n', '+QUEUED\r\n', '*2\r\n+OK\r\n:2\r\n']
+    assert.deepEqual(await pipeline(client, run), done)
     await source.call('MIGRATE', '127.0.0.1', target.server.port, '', 0, 5000, 'KEYS', '{mv}a')
     // The keys are on two nodes now: this has to wait until they are on one.
     const both = ask(client, 'MGET', '{mv}a', '{mv}b')
     await source.call('MIGRATE', '127.0.0.1', target.server.port, '', 0, 5000, 'KEYS', '{mv}b')
     assert.equal(await both, '*2\r\n$1\r\nA\r\n$1\r\nB\r\n')
     for (const node of cluster.primaries) await node.call('CLUSTER', 'SETSLOT', slot, 'NODE', target.id)
+    assert.deepEqual(await pipeline(client, run), done)
     assert.equal(await ask(client, 'MGET', '{mv}a', '{mv}b', '{mv}new'), '*3\r\n$1\r\nA\r\n$1\r\nB\r\n$1\r\nN\r\n')
     assert.ok((await respool.metric('respool_redirects_total', { kind: 'ask' })) > 0)
     assert.ok((await respool.metric('respool_redirects_total', { kind: 'moved' })) > 0)

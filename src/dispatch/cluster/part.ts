@@ -1,7 +1,8 @@
 import type { CommandSpec } from '../../commands/spec.js'
 import { ERROR_FRAMES } from '../../errors.js'
 import { MINUS } from '../../resp/bytes.js'
-import type { Loss } from '../../upstream/pending.js'
+import type { UpstreamConnection } from '../../upstream/connection.js'
+import type { Loss, Pending } from '../../upstream/pending.js'
 import type { Kept, Repeatable } from '../again.js'
 import type { Route } from '../route.js'
 import type { Session } from '../session.js'
@@ -17,7 +18,7 @@ export interface Whole {
 }
 
 /** What one server does of a command that concerns several. */
-export class Part implements Repeatable {
+export class Part implements Pending, Repeatable {
   #lost = false
   #begun = false
   readonly #reply: Buffer[] = []
@@ -52,6 +53,10 @@ export class Part implements Repeatable {
     if (this.lost || (!this.#begun && session.lost(this, loss))) return
     session.context.recorder.error(loss)
     this.giveUp(ERROR_FRAMES[loss])
+  }
+
+  sendOn(connection: UpstreamConnection): void {
+    connection.sendKept(this, this.kept.text)
   }
 
   giveUp(frame: string): void {

@@ -4,6 +4,7 @@ import { headerValue, readHeader } from '../../resp/header.js'
 import type { UpstreamConnection } from '../../upstream/connection.js'
 import { StepReply } from '../../upstream/handshake.js'
 import { hasArity } from '../local/syntax.js'
+import type { Route } from '../route.js'
 import type { Session } from '../session.js'
 import { load } from './load.js'
 import type { Script } from './memory.js'
@@ -22,6 +23,7 @@ interface Queued {
 /** Loads what the commands of a transaction may miss, on the connection to which they go next. */
 export function loadForRun(
   session: Session,
+  route: Route,
   connection: UpstreamConnection,
   buf: Buffer,
   commands: readonly Queued[],
@@ -29,7 +31,6 @@ export function loadForRun(
 ): void {
   for (const queued of commands) {
     const script = queued.spec.handling === 'script' ? scriptOf(session, buf, queued) : null
-    const { route } = session
     if (script !== null && !route.endpoint.scripts.has(script, connection)) {
       load(session, route, connection, script, deadline)
     }
