@@ -40,6 +40,7 @@ export const ERRORS = {
   notInteger: row('ERR value is not an integer or out of range'),
   numberOutOfRange: row('ERR value is out of range, value must between -2147483648 and 2147483647'),
   invalidCursor: row('ERR invalid cursor'),
+  selectOnCluster: row('ERR SELECT is not allowed in cluster mode'),
   dbOutOfRange: row('ERR DB index is out of range'),
   noProtocol: row('NOPROTO unsupported protocol version'),
   protocolNotInteger: row('ERR Protocol version is not an integer or out of range'),

@@ -148,9 +148,13 @@ function dispatchMulti(session: Session, spec: CommandSpec, frame: Frame): boole
 }
 
 function beginTransaction(session: Session, spec: CommandSpec, frame: Frame): boolean {
-  // What is queued may concern the subscriptions, or move the session and them with it.
-  if (session.subscribed) return relay(session, spec, frame, 'multi')
+  if (tiesSubscriptions(session)) return relay(session, spec, frame, 'multi')
   return onLease(session, spec, frame, 'multi', 'queueing')
+}
+
+/** What is queued may concern the subscriptions, or move the session and them with it; on a cluster that is refused. */
+export function tiesSubscriptions({ subscribed, context }: Session): boolean {
+  return subscribed && !context.topology.sharded
 }
 
 /** Sends a command on the lease, after getting one if need be, and moves on to the mode. */

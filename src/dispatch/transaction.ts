@@ -3,7 +3,7 @@ import { Arguments } from '../resp/arguments.js'
 import { error, OK, QUEUED } from '../resp/encode.js'
 import { isHarmless, isStandIn, movesSession } from './local/local.js'
 import { faultOf, hasArity } from './local/syntax.js'
-import { answerLocally, dispatchOpen, dispatchTransaction, refuse, refuseAs } from './open.js'
+import { answerLocally, dispatchOpen, dispatchTransaction, refuse, refuseAs, tiesSubscriptions } from './open.js'
 import { recountLast } from './publish.js'
 import { reasonOf, relay } from './relay.js'
 import { loadBeside, noteEnd } from './scripts/queued.js'
@@ -27,7 +27,7 @@ export function dispatchWatching(session: Session, spec: CommandSpec, frame: Fra
       : answerLocally(session, spec, frame)
   }
   if (spec.handling === 'script') return dispatchScript(session, spec, frame)
-  if (spec.name === 'multi' && session.subscribed && hasArity(spec, frame.argc))
+  if (spec.name === 'multi' && tiesSubscriptions(session) && hasArity(spec, frame.argc))
     return relay(session, spec, frame, 'multi')
   if (spec.name === 'multi') session.ways.nameLease()
   const done = submitOnLease(session, spec, frame)

@@ -10,7 +10,7 @@ import { scan } from './scan.js'
 import { spreadOut } from './spread.js'
 import { NO_KEY, SEVERAL, slotOfCommand } from './place.js'
 import { addToTransaction, startTransaction } from './starting.js'
-import { refusedOnCluster } from './unshared.js'
+import { refusedInTransaction, refusedOnCluster, refusedWhileWatching } from './unshared.js'
 
 /**
  * Decides which server of a cluster the command at hand goes to, ahead of the decision how it goes there.
@@ -29,7 +29,9 @@ export function findServer(session: Session, spec: CommandSpec, frame: Frame): b
     session.version = topology.version
     session.ways.forget()
   }
-  const slot = slotOfCommand(spec, frame.buf, frame.start, frame.end, frame.argc)
+  const found = slotOfCommand(spec, frame.buf, frame.start, frame.end, frame.argc)
+  // Redis finds a wrong number of arguments before it looks for keys: any server will do for that.
+  const slot = found === SEVERAL && !hasArity(spec, frame.argc) ? NO_KEY : found
   return BY_MODE[session.mode.current](session, spec, frame, slot)
 }
 
@@ -93,13 +95,16 @@ function findForTransaction(session: Session, spec: CommandSpec, frame: Frame): 
 function findWatching(session: Session, spec: CommandSpec, frame: Frame, slot: number): boolean | null {
   const { ways } = session
   if (ways.leaseRoute === null) return findOpen(session, spec, frame, slot)
+  if (refusedWhileWatching(session, spec, frame)) return true
   if (slot === NO_KEY || slot === session.transactionSlot) return stay(session, slot)
   if (slot === SEVERAL || spec.handling !== 'forward') return cross(session, spec)
   return goToSlot(session, spec, slot)
 }
 
-function findQueueing(session: Session, spec: CommandSpec, _frame: Frame, slot: number): boolean | null {
+function findQueueing(session: Session, spec: CommandSpec, frame: Frame, slot: number): boolean | null {
   const { ways } = session
+  const refused = refusedInTransaction(session, spec, frame)
+  if (refused !== null) return refused
   if (slot === NO_KEY || ways.leaseRoute === null) return stay(session, slot)
   if (session.transactionSlot === NO_KEY && slot !== SEVERAL) {
     const owner = session.context.topology.primaryOf(slot)

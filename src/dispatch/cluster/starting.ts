@@ -7,6 +7,7 @@ import { faultOf } from '../local/syntax.js'
 import { type Frame, holdFor } from '../send.js'
 import type { Session } from '../session.js'
 import { NO_KEY, SEVERAL } from './place.js'
+import { refusedInTransaction } from './unshared.js'
 
 /**
  * A transaction whose node is not known yet:
@@ -36,6 +37,8 @@ export function startTransaction(session: Session, multi: CommandSpec): boolean 
 
 /** Keeps a command that says nothing of the node; with one that does the transaction begins there. */
 export function addToTransaction(session: Session, spec: CommandSpec, frame: Frame, slot: number): boolean | null {
+  const refused = refusedInTransaction(session, spec, frame)
+  if (refused !== null) return refused
   const args = new Arguments(frame.buf, frame.start, frame.end)
   if (slot === NO_KEY && faultOf(spec, args) === null) {
     switch (spec.name) {

@@ -48,9 +48,9 @@ export function isStandIn(spec: CommandSpec): boolean {
   return spec.handling === 'local' && (spec.name === 'cluster' || spec.name === 'sentinel')
 }
 
-/** True if a command takes its session to another database or protocol, or might. */
+/** True if a command takes its session to another database or protocol, or might. On a cluster none does: cluster/unshared.ts refuses it. */
 export function movesSession(session: Session, spec: CommandSpec, args: Arguments): boolean {
-  if (args.count < 2) return false
+  if (args.count < 2 || session.context.topology.sharded) return false
   if (spec.name === 'select') return args.text(1) !== String(session.database)
   return spec.name === 'hello' && args.text(1) !== String(session.protocol)
 }
@@ -69,6 +69,7 @@ function select(session: Session, args: Arguments): Outcome {
   if (index === null) return code('notInteger')
   if (index < -(2 ** 31) || index >= 2 ** 31) return code('numberOutOfRange')
   if (index === session.database) return reply(OK)
+  if (session.context.topology.sharded) return code('selectOnCluster')
   if (session.inflight > 0) return DRAIN
   const { databases } = session.context
   const exists = databases.has(index)
