@@ -7,6 +7,8 @@ import type { Outcome } from './play.ts'
 export class Comparison {
   readonly #met = new Set<IntendedDifference>()
 
+  constructor(readonly intended: readonly IntendedDifference[] = INTENDED_DIFFERENCES) {}
+
   /** One line of explanation for each step at which the outcomes differ. */
   between(steps: Step[], protocol: Protocol, direct: Outcome, proxied: Outcome): string[] {
     const found: string[] = []
@@ -26,14 +28,14 @@ export class Comparison {
 
   /** The rows of the table that no comparison so far had a use for. */
   stale(): IntendedDifference[] {
-    return INTENDED_DIFFERENCES.filter((row) => !this.#met.has(row))
+    return this.intended.filter((row) => !this.#met.has(row))
   }
 
   #alike(command: string, protocol: Protocol, direct: Buffer, proxied: Buffer): boolean {
     if (direct.equals(proxied)) return true
     const known = normalise(command, proxied)
     if (normalise(command, direct) === known) return true
-    const row = INTENDED_DIFFERENCES.find(
+    const row = this.intended.find(
       (candidate) =>
         candidate.command.test(command) && (candidate.only ?? protocol) === protocol && candidate.proxied.test(known),
     )

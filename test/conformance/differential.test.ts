@@ -13,16 +13,12 @@ import { commandForms, corpus } from './corpus/index.ts'
 import type { Family, Protocol, Script } from './corpus/script.ts'
 import { Comparison } from './differences.ts'
 import { OtherClient, play, stepsOf, type Mode, type Outcome, type Side } from './play.ts'
+import { isWanted, ONLY, report, variantsOf } from './variants.ts'
 
 const SELF_CHECK = process.env['CONFORMANCE_SELF_CHECK'] === '1'
-const ONLY = process.env['CONFORMANCE_ONLY'] ?? ''
 const MODES = ['step by step', 'pipelined', 'byte by byte', 'cut in two'] as const
-/** A stream up to this long is cut at each of its bytes in turn, a longer one at some. */
-const EVERY_CUT = 64
-const SOME_CUTS = 5
 /** A short timeout of a blocking command ends at the server's next tick; ten in a second are too few. */
 const SETTINGS = ['--hz', '100']
-const SHOWN_FAILURES = 12
 
 let direct: Side
 let proxied: Side
@@ -91,28 +87,6 @@ function referenceOf(family: Family, script: Script, protocol: Protocol): Promis
     references.set(key, reference)
   }
   return reference
-}
-
-function variantsOf(script: Script, protocol: Protocol, mode: Mode['name']): Mode[] {
-  if (mode !== 'cut in two') return [{ name: mode }]
-  const length = stepsOf(script, protocol).reduce((sum, step) => sum + step.bytes.length, 0)
-  const count = length <= EVERY_CUT ? length - 1 : SOME_CUTS
-  // Each script's cuts lie elsewhere in its commands, but always at the same places.
-  const shift = count === SOME_CUTS ? (script.name.length % 10) / 10 : 0
-  return Array.from({ length: count }, (_, nth) => ({
-    name: mode,
-    at: 1 + Math.floor(((nth + shift) * (length - 1)) / count),
-  }))
-}
-
-function isWanted(family: Family, script: Script, protocol: Protocol): boolean {
-  return (script.only ?? protocol) === protocol && `${family.name}: ${script.name}`.includes(ONLY)
-}
-
-function report(failures: string[]): string {
-  const shown = failures.slice(0, SHOWN_FAILURES)
-  const more = failures.length > shown.length ? [`… and ${failures.length - shown.length} more scripts`] : []
-  return [`${failures.length} scripts differ`, ...shown, ...more].join('\n')
 }
 
 async function startServer() {

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { encode, pieces, RawClient } from '../helpers/raw.ts'
+import { type Argument, encode, pieces, RawClient } from '../helpers/raw.ts'
 import { until } from '../helpers/waiting.ts'
 import { repliesIn, type Protocol, type Script, type Step } from './corpus/script.ts'
 
@@ -15,10 +15,16 @@ export type Mode =
 export interface Side {
   /** Where the scripts' sessions connect to. */
   readonly port: number
-  /** Connected to the server itself. */
-  readonly other: OtherClient
+  /** Connected to the server itself, or to all of a cluster. */
+  readonly other: Other
   /** Connected to the port: whoever has answered its PING has read all that was sent before, in a read of its own. */
   readonly pacer: RawClient
+}
+
+/** Empties what is behind a side between scripts, and plays the part of another application. */
+export interface Other {
+  empty(): Promise<void>
+  act(step: Step): Promise<void>
 }
 
 export interface Outcome {
@@ -111,8 +117,8 @@ function commandStep(...args: string[]): Step {
   return { text: args.join(' '), bytes: encode(args), args, replies: 1, elsewhere: undefined, onceBlocked: false }
 }
 
-/** A client connected directly to a server: empties it between scripts, and plays the part of another application. */
-export class OtherClient {
+/** Connected directly to a server. */
+export class OtherClient implements Other {
   readonly #client: RawClient
 
   private constructor(client: RawClient) {
@@ -129,8 +135,16 @@ export class OtherClient {
   }
 
   async act(step: Step): Promise<void> {
-    if (step.onceBlocked) await until(() => this.#hasBlockedClient(), 'a client is blocked', FRAME_WAIT_MS)
-    await this.#client.call(...(step.elsewhere ?? []))
+    if (step.onceBlocked) await this.awaitBlocked()
+    await this.call(...(step.elsewhere ?? []))
+  }
+
+  async awaitBlocked(): Promise<void> {
+    await until(() => this.#hasBlockedClient(), 'a client is blocked', FRAME_WAIT_MS)
+  }
+
+  async call(...args: readonly Argument[]): Promise<string> {
+    return (await this.#client.call(...args)).toString('latin1')
   }
 
   close(): void {

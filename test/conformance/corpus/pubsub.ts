@@ -209,6 +209,7 @@ export const pubsub = family('pub/sub', {
     'UNSUBSCRIBE',
   ],
   'QUIT while subscribed': { steps: ['SUBSCRIBE ps15-a', 'QUIT'], closes: true },
+  'inside a transaction that is discarded': ['MULTI', 'SUBSCRIBE ps20-a', 'GET k', 'DISCARD', 'GET k'],
   'inside a transaction': [
     'MULTI',
     'SUBSCRIBE ps16-a',

@@ -1,0 +1,87 @@
+import type { Protocol } from './corpus/script.ts'
+
+/** What respool refuses on a cluster, and a single Redis carries out or refuses in other words. */
+export interface ClusterRefusal {
+  /** Matched with the step in words. */
+  readonly command: RegExp
+  /** Only while keys are watched, or between MULTI and EXEC. */
+  readonly during?: 'watching' | 'queueing'
+  /** Only in this protocol. */
+  readonly only?: Protocol
+  readonly reason: string
+  /** The error, as it is after its minus sign. */
+  readonly answer: string
+}
+
+export const CROSS_SLOT: ClusterRefusal = {
+  command: / /,
+  reason: 'the keys of a command, and of a transaction, have to be in one slot, unless the command is taken apart',
+  answer: "CROSSSLOT Keys in request don't hash to the same slot",
+}
+
+const unshared = (command: string) => `ERR respool cannot do '${command}' on a cluster, whose nodes share no connection`
+const queued = (command: string): ClusterRefusal => ({
+  command: new RegExp(`^${command}\\b(?! BOGUS)`, 'i'),
+  during: 'queueing',
+  reason: 'answered by respool, and the node of the transaction would be the only one that learns of it',
+  answer: `ERR respool answers '${command}' itself, and cannot do so within a transaction`,
+})
+const watching = (command: string): ClusterRefusal => ({
+  command: new RegExp(`^${command}\\b`, 'i'),
+  during: 'watching',
+  only: 2,
+  reason: 'the session could do nothing else, and the node goes on watching',
+  answer: unshared(command),
+})
+const ONE_DATABASE = 'a cluster has one database'
+const OTHER_SLOTS = 'it would read keys that may be on any node'
+const NODES_OWN = 'primaries and replicas are a matter of the cluster'
+
+/** The first that matches counts. */
+export const CLUSTER_REFUSALS: readonly ClusterRefusal[] = [
+  ...['select', 'client', 'hello', 'auth', 'subscribe'].map(queued),
+  ...['subscribe', 'unsubscribe'].map(watching),
+  {
+    command: /^(raw ")?SELECT -?[1-9]\d{0,8}(\\r|$)/i,
+    reason: ONE_DATABASE,
+    answer: 'ERR SELECT is not allowed in cluster mode',
+  },
+  { command: /^MOVE \S+ \S+$/i, reason: ONE_DATABASE, answer: 'ERR MOVE is not allowed in cluster mode' },
+  { command: /^SWAPDB \S+ \S+$/i, reason: ONE_DATABASE, answer: 'ERR SWAPDB is not allowed in cluster mode' },
+  {
+    command: /^COPY k k DB 3$/,
+    reason: ONE_DATABASE,
+    answer: 'ERR Copying to another database is not allowed in cluster mode',
+  },
+  { command: /^SORT(_RO)? .*BY \S*\*/i, reason: OTHER_SLOTS, answer: 'ERR BY option of SORT denied in Cluster mode.' },
+  {
+    command: /^SORT(_RO)? .*GET [^#]/i,
+    reason: OTHER_SLOTS,
+    answer: 'ERR GET option of SORT denied in Cluster mode.',
+  },
+  {
+    command: /^(REPLICAOF|SLAVEOF) \S+ \S+$/i,
+    reason: NODES_OWN,
+    answer: 'ERR REPLICAOF not allowed in cluster mode.',
+  },
+  {
+    command: /^FAILOVER/i,
+    reason: NODES_OWN,
+    answer: 'ERR FAILOVER not allowed in cluster mode. Use CLUSTER FAILOVER command instead.',
+  },
+  {
+    command: /^CLIENT TRACKING (?!OFF\b)/i,
+    reason: 'invalidations of all nodes would have to come over one connection',
+    answer: unshared('client|tracking'),
+  },
+  {
+    command: /^CLIENT NO-TOUCH (?!OFF\b)/i,
+    reason: 'kept for a connection to one node',
+    answer: unshared('client|no-touch'),
+  },
+  {
+    command: /^CLIENT IMPORT-SOURCE (?!OFF\b)/i,
+    reason: 'kept for a connection to one node',
+    answer: unshared('client|import-source'),
+  },
+]
