@@ -1,3 +1,4 @@
+import { ERRORS } from '../errors.js'
 import { Histograms, type Doubling } from './histogram.js'
 import { LabelCounter } from './label-counter.js'
 
@@ -34,7 +35,7 @@ export class Recorder {
   readonly pins = new LabelCounter(PIN_REASONS)
   readonly retries = new LabelCounter(['noscript'])
   readonly redirects = new LabelCounter()
-  readonly errors = new LabelCounter()
+  readonly errors = new LabelCounter(Object.keys(ERRORS))
   /** Attempts to learn the topology, and how often it was another one. */
   readonly topologyRefreshes = new LabelCounter(['ok', 'failed'])
   topologyChanges = 0
