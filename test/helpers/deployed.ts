@@ -1,0 +1,62 @@
+import { load } from '../../src/config/load.ts'
+import { UNSUPPORTED } from '../../src/config/support.ts'
+
+// What the files below deploy/ have in common.
+
+/** The user of the image. */
+export const IMAGE_USER = 65532
+
+/**
+ * What is wrong with a configuration file that is deployed; a file that it names is taken to hold a password.
+ * What this version cannot run is no fault: the examples show it all the same.
+ */
+export function faultsOf(text: string, env: Record<string, string> = {}): string[] {
+  const result = load({ argv: ['-c', 'f'], env, readFile: (path) => (path === 'f' ? text : 'secret') })
+  if (result.ok !== false) return []
+  const later = UNSUPPORTED.map(({ what }) => `${what} is not supported`)
+  const faults = result.errors.filter(({ message }) => !later.some((start) => message.startsWith(start)))
+  return faults.map(({ path, message }) => `${path}: ${message}`)
+}
+
+/** A container, whatever starts it. */
+export interface Container {
+  name: string
+  image: string
+  args?: string[]
+  restartPolicy?: string
+  env?: { name: string; value?: string }[]
+  ports?: { name: string; containerPort: number }[]
+  volumeMounts?: { name: string; mountPath: string }[]
+  resources?: { requests?: Record<string, string>; limits?: Record<string, string> }
+  securityContext?: Record<string, unknown>
+  startupProbe?: Probe
+  livenessProbe?: Probe
+  readinessProbe?: Probe
+}
+
+export interface Probe {
+  httpGet: { path: string; port: string | number }
+}
+
+export interface PodSpec {
+  initContainers?: Container[]
+  containers: Container[]
+  volumes?: {
+    name: string
+    configMap?: { name: string }
+    secret?: { secretName: string; items?: { path: string }[] }
+  }[]
+  terminationGracePeriodSeconds?: number
+}
+
+export interface Manifest {
+  apiVersion: string
+  kind: string
+  metadata: { name: string; labels?: Record<string, string> }
+  data?: Record<string, string>
+  stringData?: Record<string, string>
+  spec?: Record<string, unknown> & {
+    template?: { metadata: { labels: Record<string, string> }; spec: PodSpec }
+    selector?: { matchLabels?: Record<string, string> } & Record<string, unknown>
+  }
+}
