@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync } from 'node:fs'
-import { delimiter, dirname, join } from 'node:path'
+import { basename, delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { run, succeeds } from './commands.ts'
 import { installPackages } from './debian.ts'
@@ -22,15 +22,18 @@ export async function pythonWithAll(requirements: string): Promise<string> {
   return once(directory, () => virtualEnvironment(directory, ['--no-deps', '-r', requirements], ['-m', 'pip', 'check']))
 }
 
-/** Builds the Go program in a directory, with a Go that suits its go.mod. Gives the binary's path. */
-export async function goProgram(directory: string): Promise<string> {
-  const binary = join(CACHE, 'go', `program-${digestOf(directory)}`)
-  return once(binary, () => (existsSync(binary) ? Promise.resolve(binary) : build(directory, binary)))
+/**
+ * Builds the Go program in a directory, or another program that its go.mod requires, with a Go that suits its go.mod.
+ * Gives the binary's path.
+ */
+export async function goProgram(directory: string, program = '.'): Promise<string> {
+  const binary = join(CACHE, 'go', `${program === '.' ? 'program' : basename(program)}-${digestOf(directory)}`)
+  return once(binary, () => (existsSync(binary) ? Promise.resolve(binary) : build(directory, program, binary)))
 }
 
-async function build(directory: string, binary: string): Promise<string> {
+async function build(directory: string, program: string, binary: string): Promise<string> {
   const go = await goAtLeast(goDirective(directory), join(directory, 'toolchain.txt'))
-  console.log(`building ${directory} with ${go}`)
+  console.log(`building ${program === '.' ? directory : program} with ${go}`)
   const building = `${binary}.${process.pid}`
   const env = {
     ...process.env,
@@ -43,7 +46,7 @@ async function build(directory: string, binary: string): Promise<string> {
     // The compiler may be another one than a GOROOT of the caller belongs to.
     GOROOT: dirname(dirname(go)),
   }
-  await run(go, ['build', '-o', building, '.'], { cwd: directory, env })
+  await run(go, ['build', '-o', building, program], { cwd: directory, env })
   renameSync(building, binary)
   return binary
 }
