@@ -139,6 +139,7 @@ describe('the dashboard', () => {
     assert.deepEqual(
       METRICS.map(({ name }) => name).filter((name) => !text.includes(name)),
       [],
+      `add a panel to ${DASHBOARD}`,
     )
   })
 
@@ -166,6 +167,7 @@ describe('values that queries ask for', () => {
     reason: PIN_REASONS,
     status: ['ok', 'error'],
     role: ['primary', 'replica'],
+    result: ['ok', 'failed'],
     direction: ['in', 'out'],
     job: ['respool'],
   }
