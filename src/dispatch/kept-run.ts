@@ -8,11 +8,18 @@ import type { Kept, Repeatable } from './again.js'
 import { refusalOf } from './refusals.js'
 import { Request } from './request.js'
 import { Route } from './route.js'
-import type { Step } from './run.js'
 import { RunEnd } from './run-end.js'
 import { loadForRun } from './scripts/queued.js'
 import type { Frame } from './send.js'
 import type { Session } from './session.js'
+
+/** A command of a run, somewhere in a buffer. */
+export interface Step {
+  readonly spec: CommandSpec
+  readonly start: number
+  readonly end: number
+  readonly argc: number
+}
 
 /**
  * A run of MULTI … EXEC that can be sent again as a whole.

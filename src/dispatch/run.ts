@@ -2,7 +2,7 @@ import { type CommandSpec, type Handling, ruling } from '../commands/spec.js'
 import { Arguments } from '../resp/arguments.js'
 import { Scan } from '../resp/request-scanner.js'
 import { isHarmless } from './local/local.js'
-import { sendKeptRun } from './kept-run.js'
+import { sendKeptRun, type Step } from './kept-run.js'
 import { RunEnd } from './run-end.js'
 import { loadForRun, noteEnd } from './scripts/queued.js'
 import { type Frame, forward, route } from './send.js'
@@ -18,12 +18,6 @@ import type { Session, SessionContext } from './session.js'
  * Invariant: a run is put on a shared connection within one call, so nothing can come between, and the connection is out of
  * MULTI again before it reads the next session's command.
  */
-export interface Step {
-  readonly spec: CommandSpec
-  readonly start: number
-  readonly end: number
-  readonly argc: number
-}
 
 /** The commands behind a MULTI up to its EXEC; null if they are not all in hand, or do more than wait in Redis's queue. */
 export function readRun({ table, lookahead }: SessionContext, frame: Frame): Step[] | null {

@@ -1,7 +1,6 @@
 import { type CommandSpec, Flag } from '../../commands/spec.js'
 import type { Endpoint } from '../../upstream/endpoint.js'
-import { error } from '../../resp/encode.js'
-import { hasArity, wrongArity } from '../local/syntax.js'
+import { hasArity } from '../local/syntax.js'
 import type { Mode } from '../mode.js'
 import { readRun } from '../run.js'
 import type { Frame } from '../send.js'
@@ -66,10 +65,7 @@ function findSpread(session: Session, spec: CommandSpec, frame: Frame, slot: num
   // A blocking call holds up all that follows, wherever that goes.
   if (session.lease !== null && session.inflight > 0) return session.hold('drained')
   if (to === 'scan') return scan(session, spec, frame, (place) => goToSlot(session, spec, place))
-  if (spreadOut(session, spec, frame)) return true
-  if (spec.name !== 'mset') return goToSlot(session, spec, slot)
-  session.answer(spec, error(wrongArity(spec.name)), true)
-  return true
+  return spreadOut(session, spec, frame) ? true : goToSlot(session, spec, slot)
 }
 
 /** With subscriptions a RESP2 session may do little else: what it may not is refused as by a single server. */

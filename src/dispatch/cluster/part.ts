@@ -19,6 +19,8 @@ export interface Whole {
 
 /** What one server does of a command that concerns several. */
 export class Part implements Pending, Repeatable {
+  /** Called when its reply is there. */
+  onCame: () => void = () => {}
   #lost = false
   #begun = false
   readonly #reply: Buffer[] = []
@@ -48,6 +50,11 @@ export class Part implements Pending, Repeatable {
     this.#came(Buffer.concat(this.#reply))
   }
 
+  /** Nobody wants the reply any more, but whoever lent the connection wants that back. */
+  late(): void {
+    this.onCame()
+  }
+
   lose(loss: Loss): void {
     const { session } = this.whole
     if (this.lost || (!this.#begun && session.lost(this, loss))) return
@@ -67,6 +74,7 @@ export class Part implements Pending, Repeatable {
   #came(reply: Buffer): void {
     const { session } = this.whole
     this.route.answered(session.lease)
+    this.onCame()
     this.whole.came(this.nth, reply)
     session.retries?.next()
   }

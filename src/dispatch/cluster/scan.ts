@@ -1,5 +1,6 @@
 import type { CommandSpec } from '../../commands/spec.js'
 import { ERROR_FRAMES } from '../../errors.js'
+import type { Recorder } from '../../metrics/recorder.js'
 import { Arguments } from '../../resp/arguments.js'
 import type { Alteration } from '../request.js'
 import { forward, type Frame, ownFrame } from '../send.js'
@@ -11,11 +12,14 @@ class ScanCursor implements Alteration {
   constructor(
     readonly slot: number,
     readonly firstSlots: readonly number[],
+    readonly recorder: Recorder,
   ) {}
 
   alter(frame: Buffer): string {
     const reply = scanReply(frame, this.slot, this.firstSlots)
-    return typeof reply === 'string' ? ERROR_FRAMES[reply] : reply.toString('latin1')
+    if (typeof reply !== 'string') return reply.toString('latin1')
+    this.recorder.error(reply)
+    return ERROR_FRAMES[reply]
   }
 }
 
@@ -35,6 +39,6 @@ export function scan(session: Session, spec: CommandSpec, frame: Frame, go: (slo
   // It may have been answered at once, for want of a connection.
   const newest = session.ring.at(session.ring.length - 1)
   if (done && session.ring.length > before && newest?.done === false)
-    newest.alteration = new ScanCursor(place.slot, firstSlots)
+    newest.alteration = new ScanCursor(place.slot, firstSlots, session.context.recorder)
   return done
 }

@@ -1,7 +1,9 @@
-import type { CommandSpec } from '../../commands/spec.js'
+import { type CommandSpec, Flag, isBlocking } from '../../commands/spec.js'
 import type { Merge } from '../../commands/spread.js'
-import { ERROR_FRAMES } from '../../errors.js'
+import { ERROR_FRAMES, type ErrorCode } from '../../errors.js'
 import { Arguments } from '../../resp/arguments.js'
+import type { UpstreamConnection } from '../../upstream/connection.js'
+import type { Waiter } from '../../upstream/wait-queue.js'
 import type { Endpoint } from '../../upstream/endpoint.js'
 import { Request } from '../request.js'
 import { Route } from '../route.js'
@@ -44,7 +46,9 @@ class SpreadRequest extends Request implements Whole {
     this.#missing++
     const endpoint = to ?? session.context.topology.primaryOf(slot) ?? session.context.topology.home
     const route = session.ways.to(endpoint)
+    if ((spec.flags & Flag.write) !== 0) session.written = endpoint
     const part = new Part(this, nth, spec, { text, slot, use: null, hops: 0 }, route, since, deadline)
+    if (isBlocking(spec)) return this.#sendAlone(part, route)
     const free = route.connection ?? route.lane.pick()
     route.inflight++
     if (free?.usable !== true) return session.postpone(part, to)
@@ -52,22 +56,44 @@ class SpreadRequest extends Request implements Whole {
     free.sendKept(part, text)
   }
 
+  /** What ends a script must not stand behind it: it gets a connection of its own, which the session hears nothing of. */
+  #sendAlone(part: Part, route: Route): void {
+    const { clock, limits } = this.session.context
+    const { endpoint, lane } = route
+    route.inflight++
+    const send = (lease: UpstreamConnection) => {
+      part.onCame = () => endpoint.giveBack(lease, 'nothing')
+      lease.sendKept(part, part.kept.text)
+    }
+    const waiter: Waiter = {
+      deadline: clock.now + limits.leaseWait,
+      queue: null,
+      granted: (lease) => (lease === null ? part.giveUp(ERROR_FRAMES.notSent) : send(lease)),
+      refused: (code) => part.giveUp(ERROR_FRAMES[code]),
+    }
+    const got = endpoint.lease(lane, waiter, 'brief')
+    if (typeof got === 'string') waiter.refused(got)
+    else if (got !== null) send(got)
+  }
+
   grown(bytes: number): void {
     this.#bytes += bytes
-    if (this.#bytes > this.session.context.limits.mergedBytes) this.#end(ERROR_FRAMES.replyTooLarge)
+    if (this.#bytes > this.session.context.limits.mergedBytes) this.#end('replyTooLarge')
   }
 
   came(nth: number, reply: Buffer): void {
     this.#replies[nth] = reply
     if (--this.#missing > 0 || this.lost) return
     const whole = merge(this.how, this.#replies, this.shares)
-    if (typeof whole === 'string') return this.#end(ERROR_FRAMES[whole])
+    if (typeof whole === 'string') return this.#end(whole)
     this.reply(whole, 0, whole.length, true)
   }
 
   /** What still comes is nobody's. */
-  #end(frame: string): void {
-    if (!this.lost) this.giveUp(frame)
+  #end(code: ErrorCode): void {
+    if (this.lost) return
+    this.session.context.recorder.error(code)
+    this.giveUp(ERROR_FRAMES[code])
   }
 }
 
