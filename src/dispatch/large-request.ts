@@ -1,19 +1,22 @@
 import { type CommandSpec, isBlocking } from '../commands/spec.js'
+import { unfinishedLength } from '../resp/arguments.js'
+import { readHeader, headerValue } from '../resp/header.js'
 import type { PinReason } from '../metrics/recorder.js'
 import { error, QUEUED } from '../resp/encode.js'
 import type { UpstreamConnection } from '../upstream/connection.js'
+import { findServer } from './cluster/cluster.js'
 import { isHarmless } from './local/local.js'
 import { refuse } from './open.js'
 import { recount } from './publish.js'
 import { reasonOf, startRelay } from './relay.js'
 import type { Request } from './request.js'
-import { ownFrame } from './send.js'
+import { type Frame, ownFrame } from './send.js'
 import type { Session } from './session.js'
-import { INVALIDATE, subscribe } from './subscribe.js'
+import { INVALIDATE } from './subscribe.js'
 import { notWhileSubscribed } from './subscribed.js'
 
-/** Longest subscription that is put together, bytes: some hundred thousand channels. */
-const LARGEST_SUBSCRIPTION = 8 * 1024 * 1024
+/** Longest command that is put together, bytes: a subscription to some hundred thousand channels. */
+const LARGEST_GATHERED = 8 * 1024 * 1024
 
 /**
  * A request too large to be kept, passed on while it comes.
@@ -22,12 +25,15 @@ const LARGEST_SUBSCRIPTION = 8 * 1024 * 1024
  *       └ begins on a lease           └ from here on Redis owes the answer
  *
  * It goes on a lease, because on a shared connection everybody would wait for its sender. Without a sink the rest is taken in
- * and dropped: the command was refused, or its connection was lost. Subscriptions alone are put together, within a limit.
+ * and dropped: the command was refused, or its connection was lost. Put together, within a limit, are only subscriptions, and what goes to
+ * a cluster, since where that goes may take all of its keys to know; of one argument too large for that the key must come before.
  */
 export class LargeRequest {
   #request: Request | null = null
   #begun = false
-  #gathered = ''
+  #gathered: string[] = []
+  #gatheredBytes = 0
+  #argc = 0
 
   private constructor(
     readonly session: Session,
@@ -37,7 +43,7 @@ export class LargeRequest {
   ) {}
 
   /** Null while the session waits for its lease: ask again when it is resumed. */
-  static begin(session: Session, spec: CommandSpec): LargeRequest | null {
+  static begin(session: Session, spec: CommandSpec, buf: Buffer, start: number, end: number): LargeRequest | null {
     const mode = session.mode.current
     if (mode === 'relaying') return new LargeRequest(session, spec, session.lease)
     if (mode === 'discarding') {
@@ -59,6 +65,12 @@ export class LargeRequest {
       session.answerError(spec, 'largeLocal')
       return new LargeRequest(session, spec, null)
     }
+    if (session.context.topology.sharded) {
+      const tooLarge = unfinishedLength(buf, start, end) > LARGEST_GATHERED
+      if (!tooLarge || spec.soleKey === 0) return new LargeRequest(session, spec, null, true)
+      const found = findServer(session, spec, { buf, start, end, argc: Infinity, inHand: end, commands: 1 })
+      if (found !== null) return found ? new LargeRequest(session, spec, null) : null
+    }
     const relays = spec.handling === 'relay' || spec.handling === 'subscribe'
     if (!session.ways.takeLease(spec, leaseReason(spec))) return null
     if (relays && session.lease !== null) {
@@ -70,9 +82,7 @@ export class LargeRequest {
 
   part(buf: Buffer, start: number, end: number): void {
     const { sink, session } = this
-    // One character more than the limit tells that it was passed.
-    if (this.gathers)
-      this.#gathered += buf.toString('latin1', start, end).slice(0, LARGEST_SUBSCRIPTION + 1 - this.#gathered.length)
+    if (this.gathers) this.#gather(buf, start, end)
     if (sink === null || this.#request?.lost === true || start === end) return
     if (this.#begun || session.mode.current === 'relaying') {
       sink.sendPart(buf, start, end)
@@ -86,21 +96,35 @@ export class LargeRequest {
     if (sink.congested) session.hold('congested')
   }
 
-  end(buf: Buffer, start: number, end: number): void {
+  /** The last part. Gives the whole command if it is to be dispatched as one. */
+  end(buf: Buffer, start: number, end: number): Frame | null {
     this.part(buf, start, end)
     const { session, spec } = this
     session.partial = false
-    if (this.gathers) return this.#subscribe()
+    if (this.gathers) return this.#whole()
     const { clock, limits } = session.context
     if (this.#request !== null && !isBlocking(spec)) this.#request.deadline = clock.now + limits.commandTimeout
     if (spec.name === 'watch' && session.mode.current === 'open' && session.lease !== null) session.mode.to('watching')
+    return null
   }
 
-  #subscribe(): void {
+  #gather(buf: Buffer, start: number, end: number): void {
+    if (this.#gatheredBytes === 0) {
+      readHeader(buf, start + 1, end)
+      this.#argc = headerValue
+    }
+    this.#gatheredBytes += end - start
+    if (this.#gatheredBytes <= LARGEST_GATHERED) this.#gathered.push(buf.toString('latin1', start, end))
+    else this.#gathered = []
+  }
+
+  #whole(): Frame | null {
     const { session, spec } = this
-    const text = this.#gathered
-    if (text.length > LARGEST_SUBSCRIPTION || text.includes(INVALIDATE)) session.answerError(spec, 'largeLocal')
-    else subscribe(session, spec, ownFrame(text, 0))
+    const text = this.#gathered.join('')
+    const fits = this.#gatheredBytes <= LARGEST_GATHERED
+    if (fits && !(spec.handling === 'subscribe' && text.includes(INVALIDATE))) return ownFrame(text, this.#argc)
+    session.answerError(spec, 'largeLocal')
+    return null
   }
 }
 

@@ -8,7 +8,8 @@ import type { Downstream } from '../dispatch/downstream.js'
 import { LargeRequest } from '../dispatch/large-request.js'
 import { Session, type SessionContext } from '../dispatch/session.js'
 import { ERRORS, type ErrorCode } from '../errors.js'
-import { Arguments } from '../resp/arguments.js'
+import { Arguments, argumentStart } from '../resp/arguments.js'
+import { headerValue } from '../resp/header.js'
 import { command, error } from '../resp/encode.js'
 import type { Gather } from '../resp/gather.js'
 import { splitInline } from '../resp/inline.js'
@@ -64,6 +65,8 @@ export class DownstreamConnection implements Downstream, TurnTask {
   /** How much of the carry the scanner has taken in. */
   #scanned = 0
   #large: LargeRequest | null = null
+  /** A large command that was put together and has to wait. */
+  #waiting: Frame | null = null
   readonly #unread: Unread
   /** True after the last reply was decided on. */
   #finishing = false
@@ -173,6 +176,7 @@ export class DownstreamConnection implements Downstream, TurnTask {
     let pos = frame + this.#scanned
     let commands = 0
     this.#scanned = 0
+    this.#takeWaiting()
     while (pos < end && this.session.held === null && !this.#unread.choked) {
       if (this.session.mode.current === 'relaying') {
         if (relayBytes(this.session, bytes, frame, end)) frame = pos = end
@@ -245,10 +249,13 @@ export class DownstreamConnection implements Downstream, TurnTask {
 
   /** Takes in a command that did not come as a canonical frame. */
   #takeArguments(args: readonly string[]): boolean {
-    const text = command(...args)
-    const name = args[0]
-    const nameOffset = text.indexOf('\n', text.indexOf('\n') + 1) + 1
-    return this.#dispatch(ownFrame(text, args.length), nameOffset, name.length)
+    return this.#dispatchText(ownFrame(command(...args), args.length))
+  }
+
+  #dispatchText(frame: Frame): boolean {
+    const { buf, end } = frame
+    const name = argumentStart(buf, 0, end, 0)
+    return this.#dispatch(frame, name, headerValue)
   }
 
   #dispatch(frame: Frame, nameOffset: number, nameLength: number): boolean {
@@ -282,7 +289,7 @@ export class DownstreamConnection implements Downstream, TurnTask {
         nameLength < 0
           ? table.other
           : (table.lookup(bytes, frame + nameOffset, frame + nameOffset + nameLength) ?? table.other)
-      this.#large = LargeRequest.begin(this.session, spec)
+      this.#large = LargeRequest.begin(this.session, spec, bytes, frame, pos)
       if (this.#large === null) return frame
     }
     this.#large.part(bytes, frame, pos)
@@ -290,9 +297,15 @@ export class DownstreamConnection implements Downstream, TurnTask {
   }
 
   #endLarge(bytes: Buffer, frame: number, end: number): boolean {
-    this.#large!.end(bytes, frame, end)
+    this.#waiting = this.#large!.end(bytes, frame, end)
     this.#large = null
+    this.#takeWaiting()
     return true
+  }
+
+  /** Nothing that came behind it is taken before. */
+  #takeWaiting(): void {
+    if (this.#waiting !== null && this.session.held === null && this.#dispatchText(this.#waiting)) this.#waiting = null
   }
 
   /** Says what is wrong with the bytes, behind the replies that are owed, and ends the connection. */

@@ -41,6 +41,17 @@ export class Arguments {
   }
 }
 
+/** The length of the argument that a request frame breaks off in at `end`, as far as that can be told; 0 if it cannot. */
+export function unfinishedLength(buf: Buffer, start: number, end: number): number {
+  let at = readHeader(buf, start + 1, end)
+  while (at >= 0 && at < end) {
+    at = readHeader(buf, at + 1, end)
+    if (at + headerValue > end) return headerValue
+    at += headerValue + 2
+  }
+  return 0
+}
+
 /** Where argument i of a request frame begins; its length is in `headerValue` then. For when one argument is all that is needed. */
 export function argumentStart(buf: Buffer, start: number, end: number, i: number): number {
   let at = readHeader(buf, readHeader(buf, start + 1, end) + 1, end)

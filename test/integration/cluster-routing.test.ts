@@ -133,6 +133,25 @@ describe('commands on a cluster', () => {
     assert.equal(await ask(client, 'SCRIPT', 'EXISTS', sha), '*1\r\n:1\r\n')
   })
 
+  it('of any size find their node, also when they come in many pieces', async () => {
+    const big = Buffer.alloc(20_000_000, 'b')
+    const values = Array.from({ length: 60 }, (_, i) => [`big:${i}`, Buffer.alloc(10_000, 97 + (i % 26))]).flat()
+    assert.equal(await ask(client, 'MSET', ...values), '+OK\r\n')
+    for (const key of ['huge a', 'huge b', 'huge c']) assert.equal(await ask(client, 'SET', key, big), '+OK\r\n')
+    const answers = pipeline(client, [
+      ['SET', 'large', Buffer.alloc(300_000, 'l')],
+      ['STRLEN', 'large'],
+      ['RPUSH', 'large list', ...Array.from({ length: 20_000 }, (_, i) => `element ${i}`)],
+      ['STRLEN', 'huge b'],
+      ['MGET', 'big:1', 'big:59', 'absent'],
+    ])
+    const [set, length, pushed, huge, got] = await answers
+    assert.deepEqual([set, length, pushed, huge], ['+OK\r\n', ':300000\r\n', ':20000\r\n', ':20000000\r\n'])
+    const [one, other] = [1, 59].map((i) => String.fromCharCode(97 + (i % 26)).repeat(10_000))
+    assert.equal(got, `*3\r\n$10000\r\n${one}\r\n$10000\r\n${other}\r\n$-1\r\n`)
+    assert.equal(await ask(client, 'DEL', 'huge a', 'huge b', 'huge c', 'large list'), ':4\r\n')
+  })
+
   it('follow a slot that moves, whatever is under way in it', async () => {
     const slot = Number((await cluster.primaries[0].call('CLUSTER', 'KEYSLOT', '{mv}')).slice(1))
     const source = await cluster.ownerOf(slot)
