@@ -9,6 +9,8 @@ import { findBinary, versionOf } from './machine.ts'
 import type { Entry, Options, Peer } from './options.ts'
 import { isBuilt, UsageError } from './options.ts'
 
+export type Server = Pick<RedisServer, 'port' | 'pid'>
+
 /** Something that answers like Redis: Redis itself, or a proxy in front of it. */
 export interface Contender {
   readonly name: string
@@ -16,6 +18,8 @@ export interface Contender {
   readonly port: number
   /** The proxy's process; undefined for the direct connection. */
   readonly pid: number | undefined
+  /** The Redis processes behind it. */
+  readonly servers: readonly Server[]
   /** What it is and how it is set, for the head of the report. */
   readonly about: string
   /** Whether the process is known to have ended. */
@@ -26,6 +30,8 @@ export interface Contender {
 
 export const DIRECT = 'direct'
 export const REFERENCE = 'nutcracker'
+/** In the names of those in front of a cluster. */
+export const CLUSTER = 'cluster'
 
 /** Contenders that run, and one line for each that cannot. */
 export interface Field {
@@ -34,10 +40,15 @@ export interface Field {
 }
 
 /** Starts every contender asked for; what is not installed is left out, unless it was asked for by name. */
-export async function startContenders(options: Options, redis: RedisServer): Promise<Field> {
+export async function startContenders(
+  options: Options,
+  redis: RedisServer,
+  cluster: readonly Server[],
+): Promise<Field> {
   const contenders: Contender[] = [direct(redis)]
   const missing: string[] = []
   const starters = startersOf(options, redis)
+  if (cluster.length > 0) for (const [name, start] of clusterStarters(options, cluster)) starters.set(name, start)
   const unknown = options.only?.find((name) => name !== DIRECT && !starters.has(name))
   if (unknown) throw new UsageError(`no contender is called "${unknown}"; there are ${[...starters.keys()].join(', ')}`)
   for (const [name, start] of starters) {
@@ -59,23 +70,75 @@ function startersOf(options: Options, redis: RedisServer): Map<string, Starter> 
     if (name === DIRECT || starters.has(name)) throw new UsageError(`two contenders are called "${name}"`)
     starters.set(name, starter)
   }
-  for (const entry of options.entries) add(entry.name, () => startRespool(entry, options.node, redis))
+  for (const entry of options.entries) add(entry.name, () => startRespool(entry, options.node, redis.url, [redis]))
   add(REFERENCE, () => startNutcracker(redis))
   add('haproxy', () => startHaproxy(redis))
-  for (const peer of options.peers) add(peer.name, () => Promise.resolve(joinPeer(peer)))
+  for (const peer of options.peers) add(peer.name, () => Promise.resolve(joinPeer(peer, redis)))
   return starters
 }
 
 function direct(redis: RedisServer): Contender {
   const about = versionOf('redis-server', '--version')
-  return { name: DIRECT, host: redis.host, port: redis.port, pid: undefined, about, ended: () => false, log: () => '' }
+  return {
+    name: DIRECT,
+    host: redis.host,
+    port: redis.port,
+    pid: undefined,
+    servers: [redis],
+    about,
+    ended: () => false,
+    log: () => '',
+  }
 }
 
-async function startRespool(entry: Entry, node: string, redis: RedisServer): Promise<Contender | string> {
+async function startRespool(
+  entry: Entry,
+  node: string,
+  upstream: string,
+  servers: readonly Server[],
+): Promise<Contender | string> {
   if (!isBuilt(entry)) return `${entry.name}: no ${entry.path}; "npm run build" makes it`
   const port = await freePort()
-  const args = [entry.path, '--listen', `127.0.0.1:${port}`, '--admin', 'off', '--upstream', redis.url]
-  return launch(entry.name, node, args, port, `${entry.path}, Node ${versionOf(node, '--version')}, default settings`)
+  const args = [entry.path, '--listen', `127.0.0.1:${port}`, '--admin', 'off', '--upstream', upstream]
+  const about = `${entry.path}, Node ${versionOf(node, '--version')}, default settings`
+  return launch(entry.name, node, args, port, about, servers)
+}
+
+/** What can stand in front of a cluster. */
+function clusterStarters(options: Options, cluster: readonly Server[]): Map<string, Starter> {
+  const nodes = cluster.map(({ port }) => `127.0.0.1:${port}`)
+  const starters = new Map<string, Starter>([['predixy', () => startPredixy(nodes, cluster)]])
+  for (const entry of options.entries) {
+    const name = `${entry.name}-${CLUSTER}`
+    starters.set(name, () =>
+      startRespool({ ...entry, name }, options.node, `redis+cluster://${nodes.join(',')}`, cluster),
+    )
+  }
+  return starters
+}
+
+async function startPredixy(nodes: readonly string[], cluster: readonly Server[]): Promise<Contender | string> {
+  const binary = findBinary('predixy')
+  if (!binary) return 'predixy is not installed'
+  const port = await freePort()
+  const config = join(temporaryDirectory('respool-bench'), 'predixy.conf')
+  const servers = nodes.map((node) => `    + ${node}`)
+  writeFileSync(
+    config,
+    [`Bind 127.0.0.1:${port}`, 'WorkerThreads 1', 'Authority {', '  Auth {', '    Mode admin', '  }', '}']
+      .concat(
+        'ClusterServerPool {',
+        '  MasterReadPriority 60',
+        '  RefreshInterval 1',
+        '  Servers {',
+        ...servers,
+        '  }',
+        '}',
+        '',
+      )
+      .join('\n'),
+  )
+  return launch('predixy', binary, [config], port, `${versionOf(binary, '--version')}, one thread`, cluster)
 }
 
 async function startNutcracker(redis: RedisServer): Promise<Contender | string> {
@@ -92,7 +155,7 @@ async function startNutcracker(redis: RedisServer): Promise<Contender | string> 
   )
   const args = ['-c', config, '-s', `${statsPort}`, '-a', '127.0.0.1', '-p', join(dir, 'pid'), '-o', join(dir, 'log')]
   const about = `${versionOf(binary, '--version')}, one server connection, default mbuf`
-  return launch(REFERENCE, binary, args, port, about)
+  return launch(REFERENCE, binary, args, port, about, [redis])
 }
 
 async function startHaproxy(redis: RedisServer): Promise<Contender | string> {
@@ -117,18 +180,34 @@ async function startHaproxy(redis: RedisServer): Promise<Contender | string> {
   )
   const about = `${versionOf(binary, '-v')}, TCP mode, one thread`
   // Without -db it would fork, and the process that works would not be the one started here.
-  return launch('haproxy', binary, ['-db', '-f', config], port, about)
+  return launch('haproxy', binary, ['-db', '-f', config], port, about, [redis])
 }
 
-async function launch(name: string, command: string, args: string[], port: number, about: string): Promise<Contender> {
+async function launch(
+  name: string,
+  command: string,
+  args: string[],
+  port: number,
+  about: string,
+  servers: readonly Server[],
+): Promise<Contender> {
   const child = new Child(command, args)
   await child.ready(() => answersGet(port), `${name} on port ${port} answers GET`)
-  return { name, host: '127.0.0.1', port, pid: child.pid, about, ended: () => !child.alive, log: () => child.output() }
+  return {
+    name,
+    host: '127.0.0.1',
+    port,
+    pid: child.pid,
+    servers,
+    about,
+    ended: () => !child.alive,
+    log: () => child.output(),
+  }
 }
 
-function joinPeer(peer: Peer): Contender {
+function joinPeer(peer: Peer, redis: Server): Contender {
   readCpu(peer.pid)
-  return { ...peer, about: `running proxy, process ${peer.pid}`, ended: () => false, log: () => '' }
+  return { ...peer, servers: [redis], about: `running proxy, process ${peer.pid}`, ended: () => false, log: () => '' }
 }
 
 export async function answersGet(port: number): Promise<boolean> {

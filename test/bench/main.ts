@@ -1,8 +1,9 @@
 import { writeFileSync } from 'node:fs'
+import { startCluster } from '../helpers/cluster.ts'
 import { startRedis, type RedisServer } from '../helpers/redis.ts'
 import { startContenders, type Contender } from './contenders.ts'
 import { describeMachine, pin, versionOf } from './machine.ts'
-import { fill } from './measure.ts'
+import { fill, fillThrough } from './measure.ts'
 import { parseOptions, USAGE, UsageError, type Options } from './options.ts'
 import { disturbance, failures, jsonReport, markdownReport, textReport } from './report.ts'
 import { runRounds } from './rounds.ts'
@@ -14,17 +15,21 @@ async function main(): Promise<number> {
     return 0
   }
   const redis = await startRedis(options.redisPort ? { port: options.redisPort } : {})
-  const { contenders, missing } = await startContenders(options, redis)
+  const cluster = options.cluster === 0 ? null : await startCluster({ primaries: options.cluster, nodeTimeout: 15_000 })
+  const nodes = cluster?.primaries.map(({ server }) => server) ?? []
+  const { contenders, missing } = await startContenders(options, redis, nodes)
   const { pinning } = options
   if (pinning) {
-    pin(redis.pid, pinning.redis)
+    for (const { pid } of [redis, ...nodes]) pin(pid, pinning.redis)
     for (const { pid } of contenders) if (pid !== undefined) pin(pid, pinning.proxy)
   }
   await fill(redis.port, options.keyspace, options.valueBytes)
+  const [first] = contenders.filter(({ servers }) => servers === nodes)
+  if (first !== undefined) await fillThrough(first.port, options.keyspace, options.valueBytes)
 
   const head = describe(options, contenders, redis)
   console.log([...head, ...missing.map((line) => `missing: ${line}`), ''].join('\n'))
-  const series = await runRounds(contenders, redis, options, (progress) => console.error(progress))
+  const series = await runRounds(contenders, options, (progress) => console.error(progress))
   console.log(options.markdown ? markdownReport(series) : textReport(series))
   console.log(`\n${disturbance(series)}`)
   if (options.json) writeFileSync(options.json, jsonReport({ head, missing, options }, series))

@@ -47,6 +47,8 @@ export interface Options {
   readonly entries: Entry[]
   readonly node: string
   readonly redisPort: number | undefined
+  /** Primaries of the cluster that cluster proxies are measured in front of; 0 for no such part. */
+  readonly cluster: number
   readonly pinning: Pinning | undefined
   /** Seconds, in the whole run, to wait for quiet and measure again when other programs disturbed a measurement. */
   readonly patience: number
@@ -74,6 +76,7 @@ const FLAGS = {
   'respool-entry': { type: 'string', multiple: true },
   node: { type: 'string' },
   'redis-port': { type: 'string' },
+  cluster: { type: 'string' },
   pin: { type: 'string' },
   patience: { type: 'string' },
   limit: { type: 'string' },
@@ -97,6 +100,8 @@ export const USAGE = `Compares respool with other proxies and with a direct conn
   --node PATH           node binary that runs respool (default: this one)
   --peer NAME=HOST:PORT:PID     another running proxy, in front of the Redis at --redis-port; repeatable
   --redis-port N        port of the Redis that is started here (default: a free one)
+  --cluster N           primaries of the cluster in front of which respool, as respool-cluster, and other cluster proxies are
+                        measured besides (default 3, with --quick none; 0 for none)
   --pin PROXY/REDIS/LOAD        CPU lists for taskset, such as 0/1/0-1, or "off"
   --patience S          time to spend in all on measuring again what other programs disturbed (default 120)
   --limit S             start no measurement after S seconds (default 1800)
@@ -109,10 +114,11 @@ scheduler charged to the process, opening and closing the connections included.`
 const FULL = {
   cells: '1x1,1x16,1x100,50x1,50x16,50x100,500x1,500x16,500x100',
   rounds: '5',
+  cluster: '3',
   seconds: '1',
   patience: '120',
 }
-const QUICK = { cells: '50x1,50x16,50x100', rounds: '3', seconds: '0.5', patience: '10' }
+const QUICK = { cells: '50x1,50x16,50x100', rounds: '3', cluster: '0', seconds: '0.5', patience: '10' }
 
 /** Options, or undefined when help was asked for. Throws UsageError. */
 export function parseOptions(args: string[]): Options | undefined {
@@ -132,6 +138,7 @@ export function parseOptions(args: string[]): Options | undefined {
     entries: (flags['respool-entry'] ?? [`respool=${DEFAULT_ENTRY}`]).map(parseEntry),
     node: flags.node ?? process.execPath,
     redisPort: flags['redis-port'] === undefined ? undefined : wholeNumber('--redis-port', flags['redis-port']),
+    cluster: parseCluster(flags.cluster ?? size.cluster),
     pinning: parsePinning(flags.pin ?? 'off'),
     patience: flags.patience === '0' ? 0 : positive('--patience', flags.patience ?? size.patience),
     limit: positive('--limit', flags.limit ?? '1800'),
@@ -187,6 +194,8 @@ export function parsePinning(text: string): Pinning | undefined {
   }
   return { proxy: lists[0], redis: lists[1], load: lists[2] }
 }
+
+const parseCluster = (text: string): number => (text === '0' ? 0 : wholeNumber('--cluster', text))
 
 function wholeNumber(flag: string, text: string): number {
   const number = Number(text)

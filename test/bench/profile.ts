@@ -53,12 +53,12 @@ async function profile(): Promise<void> {
   const child = new Child(flags.node, [...profiler, ...proxy])
   await child.ready(() => answersGet(port), `respool on port ${port} answers GET`)
 
-  const contender = { host: '127.0.0.1', port, pid: child.pid }
+  const contender = { host: '127.0.0.1', port, pid: child.pid, servers: [redis] }
   const load = { ...cell, operation, keyspace: KEYSPACE, valueBytes: VALUE_BYTES }
-  const first = await measure(contender, redis, { ...load, requests: requestsFor(1, 20_000, cell) })
+  const first = await measure(contender, { ...load, requests: requestsFor(1, 20_000, cell) })
   const requests = requestsFor(Number(flags.seconds), first.throughput, cell)
   const from = monotonicNow()
-  const sample = await measure(contender, redis, { ...load, requests })
+  const sample = await measure(contender, { ...load, requests })
   const span = { from, to: monotonicNow() }
   console.log(
     `${operation}, ${flags.cell}, ${requests} commands: ${sample.throughput.toFixed(0)} commands/s, ` +

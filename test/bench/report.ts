@@ -13,9 +13,11 @@ interface Metric {
 }
 
 const BOTH = [DIRECT, REFERENCE]
+/** What it costs to have several servers behind. */
+const SINGLE = 'respool'
 
 const METRICS: readonly Metric[] = [
-  { key: 'throughput', title: 'commands/s', format: (value) => value.toFixed(0), bases: BOTH },
+  { key: 'throughput', title: 'commands/s', format: (value) => value.toFixed(0), bases: [...BOTH, SINGLE] },
   { key: 'p50', title: 'p50 ms', format: (value) => value.toFixed(3), bases: BOTH },
   { key: 'p99', title: 'p99 ms', format: (value) => value.toFixed(3), bases: BOTH },
   { key: 'proxyCpu', title: 'proxy CPU µs/cmd', format: (value) => value.toFixed(2), bases: [REFERENCE] },

@@ -1,4 +1,3 @@
-import type { RedisServer } from '../helpers/redis.ts'
 import type { Contender } from './contenders.ts'
 import { requestsFor, type Load } from './load.ts'
 import { measure, measureQuietly, type Sample } from './measure.ts'
@@ -22,7 +21,6 @@ export interface Series {
  */
 export async function runRounds(
   contenders: Contender[],
-  redis: RedisServer,
   options: Options,
   say: (progress: string) => void,
 ): Promise<Series[]> {
@@ -41,12 +39,12 @@ export async function runRounds(
     }
   }
   say('warm-up')
-  await each(0, (contender, series) => warmUp(contender, redis, series, options))
+  await each(0, (contender, series) => warmUp(contender, series, options))
   for (let round = 1; round <= options.rounds; round++) {
     say(`round ${round} of ${options.rounds}`)
     await each(round, async (contender, series) => {
       const load = loadOf(series, options)
-      series.samples.push(await measureQuietly(contender, redis, load, patience, options.pinning?.load))
+      series.samples.push(await measureQuietly(contender, load, patience, options.pinning?.load))
     })
   }
   return groups.flat()
@@ -82,13 +80,13 @@ function groupsOf(contenders: Contender[], options: Options): Series[][] {
 }
 
 /** Loads the contender for half the time of a measurement at least, and learns how many commands fill a whole one. */
-async function warmUp(contender: Contender, redis: RedisServer, series: Series, options: Options): Promise<void> {
+async function warmUp(contender: Contender, series: Series, options: Options): Promise<void> {
   const part = options.seconds / 4
   let best = 0
   let spent = 0
   while (spent < 2 * part) {
     series.requests = requestsFor(part, best || FIRST_GUESS, series.cell)
-    const { throughput } = await measure(contender, redis, loadOf(series, options), options.pinning?.load)
+    const { throughput } = await measure(contender, loadOf(series, options), options.pinning?.load)
     spent += series.requests / throughput
     // A short run says too little: opening the connections is a large share of it.
     best = Math.max(best, throughput)
