@@ -16,11 +16,14 @@ const later = (prefix: string, label: string): Refusal => ({ prefix, label, redi
 export const REFUSALS: readonly Refusal[] = [
   redirect('-MOVED ', 'moved'),
   redirect('-ASK ', 'ask'),
-  later('-TRYAGAIN ', 'tryagain'),
-  later('-CLUSTERDOWN ', 'clusterdown'),
-  later('-LOADING ', 'loading'),
-  later('-MASTERDOWN ', 'masterdown'),
-  later('-READONLY ', 'readonly'),
+  // More than the first word, with which a script that was executed may begin its own errors.
+  later('-TRYAGAIN Multiple keys', 'tryagain'),
+  later('-CLUSTERDOWN The cluster', 'clusterdown'),
+  later('-CLUSTERDOWN Hash slot', 'clusterdown'),
+  later('-LOADING Redis is', 'loading'),
+  later('-LOADING Valkey is', 'loading'),
+  later('-MASTERDOWN Link with', 'masterdown'),
+  later("-READONLY You can't write", 'readonly'),
   // A blocked command whose server has become a replica; CLIENT UNBLOCK says something else behind the word.
   later('-UNBLOCKED force', 'unblocked'),
 ]

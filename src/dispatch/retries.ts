@@ -170,7 +170,7 @@ export class Retries {
     if (kept.use !== null) this.#waits = true
     // The topology knows by now, and may soon know better.
     const known = !asking && kept.slot !== -1
-    return this.#add({ pending, kept, to: known ? null : to, asking, due: 0, error, overtaken: false })
+    return this.#add({ pending, kept, to: known ? null : to, asking, due: 0, error, overtaken: false }, true)
   }
 
   #postponed(pending: Repeatable, kept: Kept, error: string): boolean {
@@ -181,10 +181,12 @@ export class Retries {
     return this.#add({ pending, kept, to: null, asking: false, due: clock.now + delay, error, overtaken: false })
   }
 
-  #add(entry: Entry): boolean {
+  #add(entry: Entry, redirected = false): boolean {
     const { clock, retrying } = this.session.context
     const { pending, kept } = entry
-    if (kept.hops >= MOST_HOPS || pending.deadline <= clock.now || retrying.count >= retrying.most) return false
+    // Redirects go on at once; what waits is limited over all sessions.
+    const full = !redirected && retrying.count >= retrying.most
+    if (kept.hops >= MOST_HOPS || pending.deadline <= clock.now || full) return false
     kept.hops++
     retrying.count++
     this.#list.push(entry)

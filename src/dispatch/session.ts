@@ -12,7 +12,7 @@ import type { DispatchContext } from './context.js'
 import type { Downstream } from './downstream.js'
 import { HeldPushes } from './held-pushes.js'
 import { createMode, type Hold, LEFT } from './mode.js'
-import type { Kept, Repeatable } from './again.js'
+import type { Repeatable } from './again.js'
 import { Request, type RequestOwner } from './request.js'
 import { type Repeater, Retries } from './retries.js'
 import type { Route } from './route.js'
@@ -248,7 +248,8 @@ export class Session implements RequestOwner, SubscriberOwner, Repeater, Travell
     request.done = true
     this.#inflight--
     request.route.answered(this.lease)
-    if (request.kept !== null) this.#release(request.kept)
+    if (request.kept !== null) this.keptBytes -= request.kept.text.length
+    this.retries?.next()
     recorder.command(request.spec.id, clock.now - request.since, request.failed)
     const ring = this.ring
     if (ring.peek() !== request) return
@@ -326,11 +327,6 @@ export class Session implements RequestOwner, SubscriberOwner, Repeater, Travell
   /** Ends the application's connection, because the reply that it is receiving cannot be completed. */
   abort(): void {
     this.downstream.destroy('reply lost midway')
-  }
-
-  #release(kept: Kept): void {
-    this.keptBytes -= kept.text.length
-    this.retries?.next()
   }
 
   #keepPush(part: string | Buffer): void {

@@ -22,6 +22,7 @@ export class Part implements Pending, Repeatable {
   /** Called when its reply is there. */
   onCame: () => void = () => {}
   #lost = false
+  #left = false
   #begun = false
   readonly #reply: Buffer[] = []
 
@@ -50,14 +51,15 @@ export class Part implements Pending, Repeatable {
     this.#came(Buffer.concat(this.#reply))
   }
 
-  /** Nobody wants the reply any more, but whoever lent the connection wants that back. */
+  /** Nobody wants the reply any more. */
   late(): void {
-    this.onCame()
+    this.#leave()
   }
 
   lose(loss: Loss): void {
     const { session } = this.whole
-    if (this.lost || (!this.#begun && session.lost(this, loss))) return
+    if (this.lost) return this.#leave()
+    if (!this.#begun && session.lost(this, loss)) return
     session.context.recorder.error(loss)
     this.giveUp(ERROR_FRAMES[loss])
   }
@@ -72,10 +74,17 @@ export class Part implements Pending, Repeatable {
   }
 
   #came(reply: Buffer): void {
+    this.#leave()
+    this.whole.came(this.nth, reply)
+  }
+
+  /** Its connection owes it nothing any more. */
+  #leave(): void {
+    if (this.#left) return
+    this.#left = true
     const { session } = this.whole
     this.route.answered(session.lease)
     this.onCame()
-    this.whole.came(this.nth, reply)
     session.retries?.next()
   }
 }
