@@ -72,7 +72,11 @@ export const spreads: readonly SpreadRow[] = [
   primaries('flushdb', 'first', keys),
 
   primaries('script|load', 'first', library),
-  primaries('script|exists', 'least', 'a script is there if every primary has it'),
+  primaries(
+    'script|exists',
+    'least',
+    'a script is there if every primary has it, or one has and it can be loaded on the others',
+  ),
   primaries('script|flush', 'first', library),
   primaries('script|kill', 'any', running),
   one('script', 'home', alike),

@@ -7,6 +7,7 @@ import type { Waiter } from '../../upstream/wait-queue.js'
 import type { Endpoint } from '../../upstream/endpoint.js'
 import { Request } from '../request.js'
 import { Route } from '../route.js'
+import { lendScripts, rememberedOf } from '../scripts/exists.js'
 import { noteSpread } from '../scripts/scripts.js'
 import type { Frame } from '../send.js'
 import type { Session } from '../session.js'
@@ -24,6 +25,8 @@ import { Part, type Whole } from './part.js'
  */
 class SpreadRequest extends Request implements Whole {
   declare readonly session: Session
+  /** Of each script that is asked for whether respool remembers it; null if none is asked for. */
+  remembered: readonly boolean[] | null = null
   readonly #replies: Buffer[] = []
   #missing = 0
   #bytes = 0
@@ -84,7 +87,8 @@ class SpreadRequest extends Request implements Whole {
   came(nth: number, reply: Buffer): void {
     this.#replies[nth] = reply
     if (--this.#missing > 0 || this.lost) return
-    const whole = merge(this.how, this.#replies, this.shares)
+    const replies = this.remembered === null ? this.#replies : lendScripts(this.#replies, this.remembered)
+    const whole = merge(this.how, replies, this.shares)
     if (typeof whole === 'string') return this.#end(whole)
     this.reply(whole, 0, whole.length, true)
   }
@@ -119,6 +123,8 @@ function toPrimaries(session: Session, spec: CommandSpec, how: Merge, { buf, sta
   const request = begin(session, spec, how, [])
   const text = buf.toString('latin1', start, end)
   noteSpread(session, spec, buf, start, end, primaries)
+  if (spec.name === 'script|exists')
+    request.remembered = rememberedOf(session.context.scripts, new Arguments(buf, start, end))
   primaries.forEach((endpoint, nth) => request.send(nth, text, -1, endpoint))
 }
 
