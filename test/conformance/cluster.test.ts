@@ -30,8 +30,8 @@ const RUNS: readonly { mode: Mode['name']; tags: readonly string[] }[] = [
 ]
 /** Wait for something that comes only if nothing is refused: client-side caching, subscriptions within a transaction; keys in one slot. */
 const LEFT_OUT = /^(tracking: |connection: CLIENT TRACKING, RESP3|pub\/sub: inside a transaction$)/
-/** Not carried to their node yet: large requests and shard channels. */
-const NOT_YET = /^(sizes: |pub\/sub: (sharded confirmations|the same several times|RESET while|own messages))/
+/** Not carried to their node yet: shard channels. */
+const NOT_YET = /^pub\/sub: (sharded confirmations|the same several times|RESET while|own messages)/
 const ONLY_TAGGED = /^blocking: (answered at once|woken by another client)$/
 /** Each cut of each script is tried with a single server. */
 const CUTS = 2

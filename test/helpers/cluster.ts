@@ -82,6 +82,11 @@ export async function startCluster(options: ClusterOptions = {}): Promise<RedisC
         'all know it',
         30_000,
       )
+      await until(
+        async () => (await node.call('CLUSTER', 'INFO')).includes('cluster_state:ok'),
+        'it takes part in the cluster',
+        30_000,
+      )
       return node
     },
     async stop() {

@@ -1,9 +1,9 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import ts from 'typescript'
-import { ROOT } from './root.ts'
 
-export { ROOT }
+export const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 
 const SILENCES = /(\/\/|\/\*)\s*(@ts-(ignore|nocheck|expect-error)|eslint-disable)/
 /** ESLint's own form for a reason, or text after TypeScript's directive. `@ts-ignore` hides too much to be excused. */

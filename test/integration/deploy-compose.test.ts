@@ -6,7 +6,7 @@ import { describe, it } from 'node:test'
 import { parse } from 'yaml'
 import { run } from '../helpers/commands.ts'
 import { faultsOf } from '../helpers/deployed.ts'
-import { ROOT } from '../helpers/root.ts'
+import { ROOT } from '../helpers/modules.ts'
 import { goProgram } from '../helpers/toolchain.ts'
 import manifest from '../../package.json' with { type: 'json' }
 

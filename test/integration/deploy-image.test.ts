@@ -5,11 +5,11 @@ import { dirname, join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { run, succeeds } from '../helpers/commands.ts'
 import { IMAGE_USER } from '../helpers/deployed.ts'
+import { ROOT } from '../helpers/modules.ts'
 import { freePort } from '../helpers/ports.ts'
 import { Child, temporaryDirectory } from '../helpers/processes.ts'
 import { RawClient } from '../helpers/raw.ts'
 import { startRedis, type RedisServer } from '../helpers/redis.ts'
-import { ROOT } from '../helpers/root.ts'
 import { pythonWithAll } from '../helpers/toolchain.ts'
 import { ask, Cleanup } from './support.ts'
 
@@ -66,10 +66,10 @@ function copyImage(tree: string): void {
   }
   for (const [path, { dev, devOptional, optional }] of Object.entries(lock.packages)) {
     if (path === '' || dev || devOptional || optional) continue
-    // The packages within a package have paths of their own in the lock file; half of the files are for readers only.
+    // The packages within a package have paths of their own in the lock file.
     cpSync(join(ROOT, path), join(tree, path), {
       recursive: true,
-      filter: (source) => !/^\/node_modules|\.(map|md|ts|mts|cts)$/.test(source.slice(join(ROOT, path).length)),
+      filter: (source) => !source.slice(join(ROOT, path).length).startsWith('/node_modules'),
     })
   }
   cpSync(join(ROOT, 'dist'), join(tree, 'dist'), { recursive: true })

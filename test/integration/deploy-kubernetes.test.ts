@@ -7,8 +7,8 @@ import { before, describe, it } from 'node:test'
 import { parse, parseAllDocuments } from 'yaml'
 import { run } from '../helpers/commands.ts'
 import { faultsOf, IMAGE_USER, type Container, type Manifest, type PodSpec } from '../helpers/deployed.ts'
+import { ROOT } from '../helpers/modules.ts'
 import { temporaryDirectory } from '../helpers/processes.ts'
-import { ROOT } from '../helpers/root.ts'
 import { goProgram, pythonWithAll } from '../helpers/toolchain.ts'
 import manifest from '../../package.json' with { type: 'json' }
 

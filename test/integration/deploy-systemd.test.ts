@@ -6,8 +6,8 @@ import { join } from 'node:path'
 import { before, describe, it } from 'node:test'
 import { run, succeeds } from '../helpers/commands.ts'
 import { installPackages } from '../helpers/debian.ts'
+import { ROOT } from '../helpers/modules.ts'
 import { temporaryDirectory } from '../helpers/processes.ts'
-import { ROOT } from '../helpers/root.ts'
 import manifest from '../../package.json' with { type: 'json' }
 
 const UNIT = join(ROOT, 'deploy/systemd/respool.service')

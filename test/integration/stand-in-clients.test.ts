@@ -10,99 +10,9 @@ import { RawClient } from '../helpers/raw.ts'
 import { startRedis, type RedisServer } from '../helpers/redis.ts'
 import { startRespool, type Respool } from '../helpers/respool.ts'
 import { startSentinels } from '../helpers/sentinels.ts'
-import { go, node, python, SCENARIOS } from './client-programs.ts'
+import { SCENARIOS } from './client-programs.ts'
+import { STAND_IN_PROGRAMS, type StandIn } from './stand-in-programs.ts'
 import { bulkText, Cleanup } from './support.ts'
-
-type Topology = 'cluster' | 'sentinel'
-type Reasons = Readonly<Record<string, string>>
-
-interface Program {
-  client: string
-  prepare: () => Promise<string[]>
-  extra?: string[]
-  /** Scenarios that fail with real servers too, and why. */
-  cannot: Record<Topology, Reasons>
-  /** Scenarios that need not fail with real servers but do through respool, and why. */
-  differs?: Partial<Record<Topology, Reasons>>
-}
-
-const KEYLESS = 'sends a command to the node of its key, and this one has none'
-const NO_DATABASES = 'a cluster has one database'
-
-const REDIS_PY_CLUSTER: Reasons = {
-  'connect and ping': KEYLESS,
-  'scan loops': 'SCAN gives a cursor for each node',
-  'error inside a pipeline': 'takes no command that COMMAND does not list',
-  transaction: 'no transactions (5), or with replies as they came (8)',
-  'transaction refused': KEYLESS,
-  'watch conflict': 'watches in pipelines that are declared to be transactions, or not at all',
-  'watch success': 'watches in pipelines that are declared to be transactions, or not at all',
-  databases: NO_DATABASES,
-  'wrong type error': KEYLESS,
-  'quit and close': KEYLESS,
-}
-const IOREDIS_CLUSTER: Reasons = {
-  'scan loops': 'has no scanStream over all nodes',
-  'transaction refused': KEYLESS,
-  databases: NO_DATABASES,
-  'wrong type error': KEYLESS,
-  'quit and close': 'says so in other words once it is closed',
-}
-/** Of clients that are a pool of connections. */
-const NODE_REDIS_POOL: Reasons = {
-  'scan loops': 'has no iterators, or not all of them',
-  'error inside a pipeline': 'sendCommand wants to know which node is meant',
-  'transaction refused': 'addCommand wants to know which node is meant',
-  'watch conflict': 'watches on a connection that is acquired first, or not at all',
-  'watch success': 'watches on a connection that is acquired first, or not at all',
-  databases: 'no SELECT on a pool',
-  'wrong type error': 'sendCommand wants to know which node is meant',
-  'quit and close': 'cannot be used after QUIT, or says so in other words',
-}
-const GO_REDIS_CLUSTER: Reasons = {
-  'transaction refused': KEYLESS,
-  databases: NO_DATABASES,
-  'client names': 'gives no single connection',
-}
-
-const PROGRAMS: Program[] = [
-  {
-    client: 'redis-py 8.1.0',
-    prepare: python('8.1.0'),
-    cannot: { cluster: REDIS_PY_CLUSTER, sentinel: {} },
-  },
-  {
-    client: 'redis-py 5.2.1',
-    prepare: python('5.2.1'),
-    cannot: { cluster: REDIS_PY_CLUSTER, sentinel: {} },
-  },
-  {
-    client: 'ioredis 6',
-    prepare: node('ioredis.ts'),
-    extra: ['ioredis'],
-    cannot: { cluster: IOREDIS_CLUSTER, sentinel: {} },
-  },
-  {
-    client: 'ioredis 5',
-    prepare: node('ioredis.ts'),
-    extra: ['ioredis5'],
-    cannot: { cluster: IOREDIS_CLUSTER, sentinel: {} },
-  },
-  {
-    client: 'node-redis 6',
-    prepare: node('node_redis.ts'),
-    extra: [''],
-    cannot: { cluster: NODE_REDIS_POOL, sentinel: NODE_REDIS_POOL },
-  },
-  {
-    client: 'go-redis 9',
-    prepare: go,
-    cannot: { cluster: GO_REDIS_CLUSTER, sentinel: {} },
-    differs: {
-      sentinel: { 'client list and id': 'names its connections to the sentinel too, and here all end at one server' },
-    },
-  },
-]
 
 const PASSWORD = 'known to respool alone'
 
@@ -129,7 +39,7 @@ for (const topology of ['cluster', 'sentinel'] as const) {
       await suite.run()
     })
 
-    for (const { client, prepare, extra = [], cannot, differs } of PROGRAMS) {
+    for (const { client, prepare, extra = [], cannot, differs } of STAND_IN_PROGRAMS) {
       it(client, async () => {
         const command = await prepare()
         const real = await play(command, realPort, 'default', ...extra, topology)
@@ -159,7 +69,7 @@ for (const topology of ['cluster', 'sentinel'] as const) {
 }
 
 /** Starts real servers of one primary, and gives the port that clients are told. */
-async function startReal(topology: Topology, suite: Cleanup): Promise<number> {
+async function startReal(topology: StandIn, suite: Cleanup): Promise<number> {
   if (topology === 'sentinel') {
     return suite.add(await startSentinels({ service: 'mymaster', sentinels: 1, replicas: 0 })).ports[0]
   }

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { IMAGE_USER } from '../helpers/deployed.ts'
-import { ROOT } from '../helpers/root.ts'
+import { ROOT } from '../helpers/modules.ts'
 import manifest from '../../package.json' with { type: 'json' }
 import compiler from '../../tsconfig.json' with { type: 'json' }
 

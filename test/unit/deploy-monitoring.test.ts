@@ -10,8 +10,8 @@ import { ERRORS } from '../../src/errors.js'
 import { createRegistry } from '../../src/metrics/exporter.js'
 import { METRICS } from '../../src/metrics/names.js'
 import { PIN_REASONS, Recorder } from '../../src/metrics/recorder.js'
+import { ROOT } from '../helpers/modules.ts'
 import { judge, type Matcher, type Series } from '../helpers/promql.ts'
-import { ROOT } from '../helpers/root.ts'
 
 // The rules and the dashboard, against the metrics that there are.
 
