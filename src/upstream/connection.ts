@@ -72,6 +72,8 @@ export class UpstreamConnection implements TurnTask {
   /** When it last carried an application's command, and when it last answered anything, ms; kept by the sweep and the scanner. */
   lastUsed: number
   lastHeard: number
+  /** When bytes came last, ms. */
+  readAt = -Infinity
   /** What CLIENT SETNAME said of it last. */
   clientName = ''
   /** Commands of applications that it has carried. */
@@ -235,21 +237,22 @@ export class UpstreamConnection implements TurnTask {
     if (this.state.current !== 'closed') this.#socket.resume()
   }
 
-  /** Gives up on commands whose time is over; their answers, should they come, are dropped. */
-  expire(now: number): void {
-    if (this.paused || !this.#scanner.idle) return // the oldest answer is coming
-    let expired = false
+  /** Gives up on commands whose time is over, and says how many they are; their answers, should they come, are dropped. */
+  expire(now: number): number {
+    if (this.paused || !this.#scanner.idle) return 0 // the oldest answer is coming
+    let expired = 0
     for (let i = 0; i < this.inflight.length; i++) {
       const pending = this.inflight.at(i)!
       if (pending.lost) continue
       if (pending.deadline > now) break
       pending.lose('timedOut')
-      expired = true
+      expired++
     }
-    if (expired) this.drain('timeout')
+    if (expired > 0) this.drain('timeout')
     const newest = this.inflight.at(this.inflight.length - 1)
     if (this.state.current === 'draining' && newest?.lost === true)
       this.close('timeout', 'nobody waits for its answers')
+    return expired
   }
 
   close(reason: CloseReason, detail: string): void {
@@ -278,7 +281,7 @@ export class UpstreamConnection implements TurnTask {
   #read(size: number): boolean {
     if (this.state.current === 'closed') return false
     const { reads, recorder, clock } = this.context
-    clock.tick()
+    this.readAt = clock.tick()
     recorder.upstreamBytesIn += size
     try {
       this.#scan(HEADROOM + size)

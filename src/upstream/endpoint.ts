@@ -111,7 +111,16 @@ export class Endpoint implements ConnectionOwner, LaneOwner, LeaseOwner, Subscri
   }
 
   get breaker(): EndpointStats['breaker'] {
-    return this.outage === null ? 'closed' : 'open'
+    if (this.outage === null) return 'closed'
+    return this.#isDialling ? 'half-open' : 'open'
+  }
+
+  /** The sweep has looked when anything came last, and how many commands have run out of time since it looked before. */
+  observe(readAt: number, expired: number, now: number): void {
+    if (!this.#reachability.observe(readAt, expired, now)) return
+    this.log.event('warn', 'upstream_silent', { endpoint: this.name })
+    this.members.distrust()
+    this.onUnreachable()
   }
 
   /** Why waiting for a connection of the lane is no use, or null if it is. */
@@ -156,11 +165,6 @@ export class Endpoint implements ConnectionOwner, LaneOwner, LeaseOwner, Subscri
     return this.members.isFree(connection)
   }
 
-  /** Resolves when it is up. */
-  async whenUp(): Promise<void> {
-    while (this.downSince !== null) await new Promise((resolve) => setTimeout(resolve, 20))
-  }
-
   clientIdOf(connection: UpstreamConnection): number {
     return this.members.get(connection)?.clientId ?? 0
   }
@@ -183,7 +187,8 @@ export class Endpoint implements ConnectionOwner, LaneOwner, LeaseOwner, Subscri
     const home = this.home
     const { min, max } = this.settings.pool
     const wanted = Math.max(min, this.downSince === null ? 0 : 1)
-    if (home.shared.length + home.opening < wanted && this.#sharedCount < max) this.openShared(home)
+    const lasting = home.shared.filter(({ state }) => state.current === 'ready')
+    if (lasting.length + home.opening < wanted && this.#sharedCount < max) this.openShared(home)
   }
 
   stats(): EndpointStats {
@@ -345,10 +350,13 @@ export class Endpoint implements ConnectionOwner, LaneOwner, LeaseOwner, Subscri
   mayDial(): boolean {
     if (this.#stopped || this.retired || this.address === null || this.#reachability.waits) return false
     // While it is down one attempt at a time tells enough.
+    return this.downSince === null || !this.#isDialling
+  }
+
+  get #isDialling(): boolean {
     const { connection, established } = this.subscriptions.link
-    if (this.downSince === null) return true
     const linking = connection !== null && !established
-    return !linking && ![...this.lanes.values()].some((lane) => lane.opening + lane.openingLeases > 0)
+    return linking || [...this.lanes.values()].some((lane) => lane.opening + lane.openingLeases > 0)
   }
 
   /** Makes a connection for the lane; its place has been counted. */

@@ -17,7 +17,13 @@ const carriedBefore = new WeakMap<UpstreamConnection, number>()
  * connection needs a timer of its own; limits are therefore kept to within that much.
  */
 export function sweep(endpoint: Endpoint, now: number): void {
-  for (const connection of [...endpoint.members.keys()]) sweepConnection(endpoint, connection, now)
+  let expired = 0
+  let readAt = -Infinity
+  for (const connection of [...endpoint.members.keys()]) {
+    readAt = Math.max(readAt, connection.readAt)
+    expired += sweepConnection(endpoint, connection, now)
+  }
+  endpoint.observe(readAt, expired, now)
   endpoint.subscriptions.sweep(now)
   const outage = endpoint.outage
   for (const lane of endpoint.lanes.values()) {
@@ -37,36 +43,40 @@ function sweepWaiters(endpoint: Endpoint, lane: Lane, now: number): void {
   )
 }
 
-function sweepConnection(endpoint: Endpoint, connection: UpstreamConnection, now: number): void {
-  const { upstream, pool } = endpoint.settings
+/** Answers how many of its commands have run out of time. */
+function sweepConnection(endpoint: Endpoint, connection: UpstreamConnection, now: number): number {
+  const { connectTimeout } = endpoint.settings.upstream
   switch (connection.state.current) {
     case 'connecting':
     case 'handshaking':
-      if (now - connection.openedAt > upstream.connectTimeout) connection.close('dial', 'timed out')
-      return
+      if (now - connection.openedAt > connectTimeout) connection.close('dial', 'timed out')
+      return 0
     case 'draining':
-      if (connection.leaving && now - connection.lastHeard > upstream.connectTimeout)
-        connection.close('timeout', 'did not close')
-      else connection.expire(now)
-      return
+      if (!connection.leaving || now - connection.lastHeard <= connectTimeout) return connection.expire(now)
+      connection.close('timeout', 'did not close')
+      return 0
     case 'closed':
-      return
+      return 0
     case 'ready':
-      break
+      return sweepReady(endpoint, connection, now)
   }
+}
+
+function sweepReady(endpoint: Endpoint, connection: UpstreamConnection, now: number): number {
   if (connection.carried !== carriedBefore.get(connection)) {
     carriedBefore.set(connection, connection.carried)
     connection.lastUsed = now
   }
-  connection.expire(now)
+  const expired = connection.expire(now)
   // Also one that is never idle grows old: it answers what it owes and goes.
-  if (now >= connection.retireAt && endpoint.isFree(connection)) return connection.drain('lifetime')
-  if (connection.inflight.length > 0) {
-    const since = connection.inflight.peek()!.since
-    connection.slow = now - since > SLOW_FROM
-    return
-  }
-  if (!endpoint.isFree(connection)) return
+  if (now >= connection.retireAt && endpoint.isFree(connection)) connection.drain('lifetime')
+  else if (connection.inflight.length > 0) connection.slow = now - connection.inflight.peek()!.since > SLOW_FROM
+  else if (endpoint.isFree(connection)) sweepIdle(endpoint, connection, now)
+  return expired
+}
+
+function sweepIdle(endpoint: Endpoint, connection: UpstreamConnection, now: number): void {
+  const { upstream, pool } = endpoint.settings
   if (isIdle(endpoint, connection, now)) connection.drain('idle')
   else if (now - connection.lastHeard > pool.healthCheckInterval && pool.healthCheckInterval > 0) {
     connection.sendText(new StepReply(now, now + upstream.commandTimeout, () => {}), PING)

@@ -32,6 +32,11 @@ export class Members extends Map<UpstreamConnection, Membership> {
     }
   }
 
+  /** Nobody gets one of them any more. Those who have sent something, or have a lease, still may hear of it. */
+  distrust(): void {
+    for (const [connection, { ready }] of [...this]) if (ready && this.isFree(connection)) connection.drain('timeout')
+  }
+
   /** All leave when they have answered what they were sent; a lease on which nothing is on its way is lost at once. */
   retire(): void {
     for (const [connection, { ready }] of [...this]) {

@@ -104,7 +104,7 @@ export class Pool {
 
   /** Sends a command on a connection that the test has. */
   send(connection: UpstreamConnection, ...args: string[]): Call {
-    const call = new Call(this.now, this.now + SETTINGS.upstream.commandTimeout)
+    const call = new Call(this.now, this.now + this.endpoint.settings.upstream.commandTimeout)
     const bytes = Buffer.from(command(...args), 'latin1')
     connection.send(call, bytes, 0, bytes.length)
     this.#requests.gather.close()
