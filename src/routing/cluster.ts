@@ -1,16 +1,15 @@
-import { describeAddress, splitHostPort } from '../config/address.js'
+import { splitHostPort } from '../config/address.js'
 import type { Address } from '../config/config.js'
 import type { Recorder } from '../metrics/recorder.js'
 import type { Endpoint } from '../upstream/endpoint.js'
 import type { ServerInfo } from '../upstream/handshake.js'
 import { sweep } from '../upstream/maintenance.js'
 import type { Clock } from '../util/clock.js'
-import { partition, shuffled } from '../util/list.js'
-import type { EventLog } from '../util/log.js'
 import { translator } from './address-map.js'
 import { ClusterNodes } from './cluster-nodes.js'
+import { type InquiryWorld, MapInquiry } from './map-inquiry.js'
 import { type Outcome, type RoundDelays, Rounds } from './rounds.js'
-import { countMoved, EMPTY_MAP, nodeAddress, readClusterSlots, sameMap, type SlotMap, withOwner } from './slot-map.js'
+import { countMoved, EMPTY_MAP, nodeAddress, type SlotMap, withOwner } from './slot-map.js'
 import { UNREACHED } from './static.js'
 import type { Topology } from './topology.js'
 
@@ -21,13 +20,10 @@ export interface ClusterOptions extends RoundDelays {
 }
 
 /** What the topology needs of the world. */
-export interface ClusterWorld {
+export interface ClusterWorld extends InquiryWorld {
   /** Makes the endpoint of a node; null for nobody's yet. */
   create(address: Address | null): Endpoint
-  /** A node's answer to CLUSTER SLOTS. */
-  askSlots(address: Address): Promise<unknown>
   readonly clock: Clock
-  readonly log: EventLog
   readonly recorder: Pick<Recorder, 'topologyRefreshes' | 'topologyChanges'>
 }
 
@@ -56,6 +52,7 @@ export class ClusterTopology implements Topology {
   onHome: (home: Endpoint) => void = () => {}
   readonly nodes: ClusterNodes
   #stopped = false
+  readonly #inquiry: MapInquiry
   readonly #rounds: Rounds
   readonly #translate: (address: Address) => Address
 
@@ -66,8 +63,9 @@ export class ClusterTopology implements Topology {
     this.home = world.create(null)
     this.primaries = [this.home]
     this.nodes = new ClusterNodes((address) => this.#create(address))
-    this.#rounds = new Rounds(() => this.#round(), options, world.clock)
     this.#translate = translator(options.addressMap)
+    this.#inquiry = new MapInquiry(options.startNodes, this.#translate, world)
+    this.#rounds = new Rounds(() => this.#round(), options, world.clock)
   }
 
   /** True once a node has told the map. */
@@ -90,7 +88,9 @@ export class ClusterTopology implements Topology {
   }
 
   moved(slot: number, address: string, from: Endpoint): Endpoint | null {
-    this.refresh()
+    // It knows of what has happened.
+    this.#inquiry.trusted = from.name
+    this.#rounds.ask()
     const found = this.#read(address, from)
     if (found === null) return null
     const endpoint = this.nodes.at(found)
@@ -103,7 +103,9 @@ export class ClusterTopology implements Topology {
     return found === null ? null : this.nodes.named(found, this.world.clock())
   }
 
+  /** Has another node asked: the one that told the map may be cut off from the others. */
   refresh(): void {
+    this.#inquiry.trusted = null
     this.#rounds.ask()
   }
 
@@ -141,47 +143,28 @@ export class ClusterTopology implements Topology {
   }
 
   async #round(): Promise<Outcome> {
-    const map = await this.#askNodes()
+    const before = this.map
+    const missed = this.primaries.filter(({ downSince }) => downSince !== null).map(({ name }) => name)
+    const map = await this.#inquiry.ask(before, new Set(missed))
     if (this.#stopped) return 'failed'
     this.world.recorder.topologyRefreshes.add(map === null ? 'failed' : 'ok')
-    if (map === null) return 'failed'
-    if (!sameMap(map, this.map)) this.#takeLearned(map)
+    if (map === null) {
+      const text = this.#inquiry.failure
+      if (!this.known && LOGIN_REFUSED.test(text)) this.home.unshaken({ code: 'upstreamAuth', text })
+      return 'failed'
+    }
+    // A MOVED that came meanwhile knows better; it has asked for another round.
+    if (this.map === before) this.#learn(map)
     return this.primaries.every(({ downSince }) => downSince === null) ? 'settled' : 'unsettled'
   }
 
-  /** Servers that are well first, and others before those that are missed: these may think themselves still in charge when they are back. */
-  async #askNodes(): Promise<SlotMap | null> {
-    const { addresses, shards } = this.map
-    const missed = new Set(this.primaries.filter(({ downSince }) => downSince !== null).map(({ name }) => name))
-    const primaries = shuffled(shards.map(({ primary }) => primary))
-    const replicas = shuffled(shards.flatMap((shard) => shard.replicas))
-    const known = [...primaries, ...replicas].map((name) => addresses.get(name)!)
-    const all = new Map([...known, ...this.options.startNodes].map((address) => [describeAddress(address), address]))
-    const [late, first] = partition([...all], ([name]) => missed.has(name))
-    for (const [, address] of [...first, ...late]) {
-      const map = await this.#ask(address)
-      if (map !== null) return map
-    }
-    return null
-  }
-
-  async #ask(address: Address): Promise<SlotMap | null> {
-    const endpoint = describeAddress(address)
-    try {
-      const map = readClusterSlots(await this.world.askSlots(address), address, this.#translate)
-      // One without slots knows none of the others: new, or sent away.
-      if (map !== null && map.covered > 0) return map
-      this.world.log.event('warn', 'cluster_node_unaware', { endpoint })
-    } catch (error) {
-      const text = (error as Error).message
-      this.world.log.event('warn', 'cluster_node_failed', { endpoint, error: text })
-      if (!this.known && LOGIN_REFUSED.test(text)) this.home.unshaken({ code: 'upstreamAuth', text })
-    }
-    return null
-  }
-
-  #takeLearned(map: SlotMap): void {
+  #learn(map: SlotMap): void {
     const moved = countMoved(this.map, map)
+    if (moved === 0) {
+      // Commands go where they went; nodes disagree for a while on which replicas are fit.
+      this.map = map
+      return
+    }
     this.#take(map)
     this.world.log.event('info', 'topology_changed', {
       version: this.version,

@@ -124,11 +124,6 @@ function arranged(shards: readonly Shard[], owners: Int16Array, addresses: Reado
   return { shards: inOrder, owners, covered, addresses: new Map([...addresses].filter(([name]) => names.has(name))) }
 }
 
-export function sameMap(one: SlotMap, other: SlotMap): boolean {
-  const sameSlots = one.owners.every((owner, slot) => owner === other.owners[slot])
-  return sameSlots && JSON.stringify(one.shards) === JSON.stringify(other.shards)
-}
-
 /** How many slots have another primary in one map than in the other. */
 export function countMoved(before: SlotMap, after: SlotMap): number {
   const primary = ({ shards, owners }: SlotMap, slot: number) => shards[owners[slot]]?.primary

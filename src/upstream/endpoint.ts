@@ -110,6 +110,10 @@ export class Endpoint implements ConnectionOwner, LaneOwner, LeaseOwner, Subscri
     return this.retired ? 'upstreamDown' : this.#reachability.outage
   }
 
+  get suspected(): boolean {
+    return this.#reachability.suspected
+  }
+
   get breaker(): EndpointStats['breaker'] {
     if (this.outage === null) return 'closed'
     return this.#isDialling ? 'half-open' : 'open'

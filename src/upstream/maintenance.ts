@@ -43,14 +43,15 @@ function sweepWaiters(endpoint: Endpoint, lane: Lane, now: number): void {
   )
 }
 
-/** Answers how many of its commands have run out of time. */
+/** Answers how many of its commands have run out of time, its handshake included. */
 function sweepConnection(endpoint: Endpoint, connection: UpstreamConnection, now: number): number {
   const { connectTimeout } = endpoint.settings.upstream
   switch (connection.state.current) {
     case 'connecting':
     case 'handshaking':
-      if (now - connection.openedAt > connectTimeout) connection.close('dial', 'timed out')
-      return 0
+      if (now - connection.openedAt <= connectTimeout) return 0
+      connection.close('dial', 'timed out')
+      return 1
     case 'draining':
       if (!connection.leaving || now - connection.lastHeard <= connectTimeout) return connection.expire(now)
       connection.close('timeout', 'did not close')
@@ -78,7 +79,10 @@ function sweepReady(endpoint: Endpoint, connection: UpstreamConnection, now: num
 function sweepIdle(endpoint: Endpoint, connection: UpstreamConnection, now: number): void {
   const { upstream, pool } = endpoint.settings
   if (isIdle(endpoint, connection, now)) connection.drain('idle')
-  else if (now - connection.lastHeard > pool.healthCheckInterval && pool.healthCheckInterval > 0) {
+  else if (
+    endpoint.suspected ||
+    (now - connection.lastHeard > pool.healthCheckInterval && pool.healthCheckInterval > 0)
+  ) {
     connection.sendText(new StepReply(now, now + upstream.commandTimeout, () => {}), PING)
   }
 }

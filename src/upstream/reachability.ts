@@ -3,7 +3,7 @@ import type { ErrorCode } from '../errors.js'
 import { Backoff } from '../util/backoff.js'
 import type { TurnClock } from '../util/clock.js'
 
-/** Commands that must have run out of time since the last answer of any kind, for silence to count. */
+/** Commands and handshakes that must have run out of time since the last answer of any kind, for silence to count. */
 const UNANSWERED = 3
 /** So many times the time of a command must have passed since then: one that Redis works on for long is no silence yet. */
 const SILENCE = 1.5
@@ -18,7 +18,8 @@ const SILENCE = 1.5
  *                                                                              half-open while such an attempt is under way
  *
  * A server that is stopped, or cut off, accepts connections (its kernel does) or leaves them open, and says nothing: it is taken for
- * silent when several commands have run out of time and nothing at all has come for longer than that. A handshake proves the contrary.
+ * silent when several commands have run out of time and nothing at all has come for longer than that. From the first one on idle
+ * connections are tested, so that one slow command is no reason, and in the end a handshake proves the contrary.
  */
 export class Reachability {
   /** Since when it cannot be reached, ms on the monotonic clock; null while it can. */
@@ -44,6 +45,11 @@ export class Reachability {
     if (this.downSince === null) return null
     const long = this.#silent || this.clock.tick() - this.downSince > this.settings.holdTime
     return long || this.#failure === 'upstreamAuth' ? this.#failure : null
+  }
+
+  /** True if a command has run out of time, and nothing has come since. */
+  get suspected(): boolean {
+    return this.#unanswered > 0
   }
 
   /** True while the next attempt has to wait its time. */

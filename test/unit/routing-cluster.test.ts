@@ -256,7 +256,6 @@ test('when nobody can be asked the last map stays, and when nobody knows slots t
   assert.ok(count('failed') >= 2)
   assert.equal(count('ok'), 1)
   assert.ok(cluster.events.some(({ event }) => event === 'cluster_node_failed'))
-  assert.ok(cluster.events.some(({ event }) => event === 'cluster_node_unaware'))
 })
 
 test('start nodes are asked one after the other, until one tells', async (t) => {

@@ -6,7 +6,6 @@ import {
   countMoved,
   EMPTY_MAP,
   readClusterSlots,
-  sameMap,
   type SlotMap,
   SLOTS,
   slotRanges,
@@ -86,8 +85,7 @@ describe('a slot map', () => {
     assert.deepEqual([map.owners[0], map.owners[100]], [0, 1])
     const [[, , primary, one, other], second] = rows as [unknown[], unknown[]]
     const shuffled = readClusterSlots([second, [100, 199, primary, other, one]], ASKED, same)!
-    assert.ok(sameMap(map, shuffled))
-    assert.ok(!sameMap(map, readClusterSlots([rows[0]], ASKED, same)!))
+    assert.deepEqual([shuffled.shards, shuffled.owners], [map.shards, map.owners])
   })
 
   it('is replaced, not changed, when one slot has moved', () => {
