@@ -1,17 +1,16 @@
+import type { Redirect, RetryReason } from '../metrics/recorder.js'
+
 /**
  * Errors by which a server says that it has not executed a command, though another one may, or the same one soon
  * (https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#redirection-and-resharding).
  */
-export interface Refusal {
-  readonly prefix: string
-  /** For metrics: the kind of a redirect, or the reason of a retry. */
-  readonly label: string
-  /** True if the error names the server to ask. */
-  readonly redirects: boolean
-}
+export type Refusal =
+  /** The error names the server to ask. */
+  | { readonly prefix: string; readonly redirects: true; readonly label: Redirect }
+  | { readonly prefix: string; readonly redirects: false; readonly label: RetryReason }
 
-const redirect = (prefix: string, label: string): Refusal => ({ prefix, label, redirects: true })
-const later = (prefix: string, label: string): Refusal => ({ prefix, label, redirects: false })
+const redirect = (prefix: string, label: Redirect): Refusal => ({ prefix, label, redirects: true })
+const later = (prefix: string, label: RetryReason): Refusal => ({ prefix, label, redirects: false })
 
 export const REFUSALS: readonly Refusal[] = [
   redirect('-MOVED ', 'moved'),

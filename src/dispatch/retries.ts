@@ -91,7 +91,6 @@ export class Retries {
   refused(pending: Repeatable, buf: Buffer, start: number, end: number): boolean {
     const refusal = refusalOf(buf, start, end)
     if (refusal === null) return false
-    const { redirects, label } = refusal
     const { recorder, topology } = this.session.context
     const { kept } = pending
     if (kept === null) {
@@ -99,12 +98,12 @@ export class Retries {
       return false
     }
     const error = buf.toString('latin1', start, end)
-    if (redirects) {
-      if (!this.#redirected(pending, kept, error, label === 'ask')) return false
-      recorder.redirect(label)
+    if (refusal.redirects) {
+      if (!this.#redirected(pending, kept, error, refusal.label === 'ask')) return false
+      recorder.redirect(refusal.label)
     } else {
       if (!this.#postponed(pending, kept, error)) return false
-      recorder.retry(label)
+      recorder.retry(refusal.label)
     }
     return true
   }

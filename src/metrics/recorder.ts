@@ -15,6 +15,22 @@ export const PIN_REASONS = [
 ] as const
 export type PinReason = (typeof PIN_REASONS)[number]
 
+/** Why a command was sent again. */
+export const RETRY_REASONS = [
+  'noscript',
+  'lost',
+  'tryagain',
+  'clusterdown',
+  'loading',
+  'masterdown',
+  'readonly',
+  'unblocked',
+] as const
+export type RetryReason = (typeof RETRY_REASONS)[number]
+
+export const REDIRECTS = ['moved', 'ask'] as const
+export type Redirect = (typeof REDIRECTS)[number]
+
 /** Times in ms: bounds 0.1 × 2ⁿ, n = 0 … 15. */
 export const TIMES: Doubling = { scale: 10, finite: 16 }
 /** Numbers of commands: bounds 1, 2, 4, … 4096. */
@@ -33,8 +49,8 @@ export class Recorder {
   readonly batches = new Histograms(SIZES)
   readonly pipelines = new Histograms(SIZES)
   readonly pins = new LabelCounter(PIN_REASONS)
-  readonly retries = new LabelCounter(['noscript'])
-  readonly redirects = new LabelCounter()
+  readonly retries = new LabelCounter(RETRY_REASONS)
+  readonly redirects = new LabelCounter(REDIRECTS)
   readonly errors = new LabelCounter(Object.keys(ERRORS))
   /** Attempts to learn the topology, and how often it was another one. */
   readonly topologyRefreshes = new LabelCounter(['ok', 'failed'])
@@ -97,11 +113,11 @@ export class Recorder {
     this.pins.add(reason)
   }
 
-  retry(reason: string): void {
+  retry(reason: RetryReason): void {
     this.retries.add(reason)
   }
 
-  redirect(kind: string): void {
+  redirect(kind: Redirect): void {
     this.redirects.add(kind)
   }
 

@@ -50,7 +50,7 @@ function busy(): Recorder {
   recorder.pipeline(5000)
   recorder.pipelineDuration(1)
   recorder.pin('blocking')
-  recorder.retry('moved')
+  recorder.retry('lost')
   recorder.redirect('ask')
   recorder.error('pool_timeout')
   return recorder
@@ -176,7 +176,7 @@ test('counters by reason, kind, code and direction show what was recorded', asyn
   const expected: [string, Record<string, string>, number][] = [
     ['respool_pins_total', { reason: 'blocking' }, 1],
     ['respool_pins_total', { reason: 'watch' }, 0],
-    ['respool_retries_total', { reason: 'moved' }, 1],
+    ['respool_retries_total', { reason: 'lost' }, 1],
     ['respool_redirects_total', { kind: 'ask' }, 1],
     ['respool_errors_total', { code: 'pool_timeout' }, 1],
     ['respool_downstream_bytes_total', { direction: 'in' }, 2 ** 33],
