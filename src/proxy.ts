@@ -72,6 +72,7 @@ export class Proxy {
       recorder: this.recorder,
       clock: this.#clock,
       topology: this.#upstreams.topology,
+      carriers: this.#upstreams.carriers,
       registry: new Registry(),
       learner: new Learner(this.table, (names) => this.#askCommands(names)),
       databases: new Databases((index) => this.#askDatabase(index), this.#upstreams.topology.sharded ? 1 : null),

@@ -2,6 +2,7 @@ import type { StandIn } from '../config/config.js'
 import type { CommandTable } from '../commands/table.js'
 import type { Recorder } from '../metrics/recorder.js'
 import type { RequestScanner } from '../resp/request-scanner.js'
+import type { Carriers } from '../routing/carriers.js'
 import type { Topology } from '../routing/topology.js'
 import type { TurnClock } from '../util/clock.js'
 import type { EventLog } from '../util/log.js'
@@ -17,6 +18,7 @@ export interface DispatchContext<S extends { readonly id: number }> {
   readonly recorder: Recorder
   readonly clock: TurnClock
   readonly topology: Topology
+  readonly carriers: Carriers
   readonly registry: Registry<S>
   readonly learner: Learner
   readonly databases: Databases

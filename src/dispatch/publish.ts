@@ -3,10 +3,10 @@ import { COLON, STAR } from '../resp/bytes.js'
 import { decode } from '../resp/decode.js'
 import { array, bulk, integer } from '../resp/encode.js'
 import { headerValue, readHeader } from '../resp/header.js'
+import type { Carriers } from '../routing/carriers.js'
 import type { Kind } from '../upstream/message.js'
-import type { Topics } from '../upstream/topics.js'
 import type { Alteration, Request } from './request.js'
-import { forward, type Frame } from './send.js'
+import { forward, type Frame, post } from './send.js'
 import type { Session } from './session.js'
 
 /**
@@ -23,7 +23,7 @@ export function publish(session: Session, spec: CommandSpec, frame: Frame): bool
     const { clock, limits } = session.context
     const request = session.open(spec, clock.now + limits.commandTimeout)
     recount(session, request, frame.buf, frame.start, frame.end)
-    link.current.send(request, frame.buf, frame.start, frame.end)
+    post(session, link.current, request, frame.buf, frame.start, frame.end)
     session.hold('drained')
     return true
   }
@@ -41,8 +41,13 @@ export function recountLast(session: Session, spec: CommandSpec, { buf, start, e
 
 /** The same for a request of which at least the first bytes are given. */
 export function recount(session: Session, request: Request, buf: Buffer, start: number, end: number): void {
-  const { topics } = session.lane.endpoint.subscriptions
-  if (!topics.empty) request.alteration = alterationFor(request.spec, topics, buf, start, end)
+  if (session.lane.endpoint.subscriptions.topics.empty) return
+  request.alteration = alterationFor(request.spec, session.context.carriers, buf, start, end)
+}
+
+/** The same for one that all servers are asked. */
+export function recountAll(session: Session, request: Request, { buf, start, end }: Frame): void {
+  request.alteration = alterationFor(request.spec, session.context.carriers, buf, start, end)
 }
 
 /** True if the session itself is sent the message. */
@@ -56,10 +61,16 @@ function kindOf({ name }: CommandSpec): Kind {
   return name === 'spublish' || name === 'pubsub|shardnumsub' ? 'shard' : 'channel'
 }
 
-function alterationFor(spec: CommandSpec, topics: Topics, buf: Buffer, start: number, end: number): Alteration | null {
-  if (spec.name.startsWith('pubsub')) return new SubscriberCounts(topics, kindOf(spec))
+function alterationFor(
+  spec: CommandSpec,
+  carriers: Carriers,
+  buf: Buffer,
+  start: number,
+  end: number,
+): Alteration | null {
+  if (spec.name.startsWith('pubsub')) return new SubscriberCounts(carriers, kindOf(spec))
   const channel = readChannel(buf, start, end)
-  return channel === null ? null : new PublishCount(topics, kindOf(spec), channel)
+  return channel === null ? null : new PublishCount(carriers, kindOf(spec), channel)
 }
 
 /** The first argument of a command, which may not have come whole. */
@@ -72,20 +83,21 @@ function readChannel(buf: Buffer, start: number, end: number): string | null {
 
 class PublishCount implements Alteration {
   constructor(
-    readonly topics: Topics,
+    readonly carriers: Carriers,
     readonly kind: Kind,
     readonly channel: string,
   ) {}
 
   alter(frame: Buffer): string | null {
     if (frame[0] !== COLON) return null
-    return integer(this.topics.recount(Number(decode(frame, 0)), this.kind, this.channel, true))
+    const { topics } = this.carriers.of(this.kind, this.channel)
+    return integer(topics.recount(Number(decode(frame, 0)), this.kind, this.channel, true))
   }
 }
 
 class SubscriberCounts implements Alteration {
   constructor(
-    readonly topics: Topics,
+    readonly carriers: Carriers,
     readonly kind: Kind,
   ) {}
 
@@ -95,7 +107,8 @@ class SubscriberCounts implements Alteration {
     const parts: string[] = []
     for (let i = 0; i + 1 < value.length; i += 2) {
       const channel = String(value[i])
-      parts.push(bulk(channel), integer(this.topics.recount(Number(value[i + 1]), this.kind, channel, false)))
+      const { topics } = this.carriers.of(this.kind, channel)
+      parts.push(bulk(channel), integer(topics.recount(Number(value[i + 1]), this.kind, channel, false)))
     }
     return array(parts)
   }

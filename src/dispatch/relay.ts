@@ -1,6 +1,7 @@
 import { type CommandSpec, Flag } from '../commands/spec.js'
 import type { PinReason } from '../metrics/recorder.js'
-import { command } from '../resp/encode.js'
+import { type ErrorCode, ERRORS } from '../errors.js'
+import { command, error } from '../resp/encode.js'
 import type { UpstreamConnection } from '../upstream/connection.js'
 import { carryOver } from './carry-over.js'
 import type { Frame } from './send.js'
@@ -36,12 +37,8 @@ export function reasonOf(spec: CommandSpec): PinReason {
 
 /** Gives the session its lease for good: from this command on every byte goes through. */
 export function relay(session: Session, spec: CommandSpec, frame: Frame, reason: PinReason): boolean {
-  if (session.subscribed && session.protocol === 2) {
-    // Who does not hear of it would wait for messages.
-    if (session.replyMode === 'on') session.answerError(spec, 'subscribedElsewhere')
-    else session.downstream.destroy('silent refusal')
-    return true
-  }
+  if (session.subscribed && session.protocol === 2) return keepsSubscriptions(session, spec, 'subscribedElsewhere')
+  if (isSpread(session)) return keepsSubscriptions(session, spec, 'refusedOnCluster')
   if (!session.ways.takeLease(spec, reason)) return false
   const lease = session.lease
   if (lease === null) return true
@@ -54,6 +51,19 @@ export function relay(session: Session, spec: CommandSpec, frame: Frame, reason:
   if (session.mode.current !== 'queueing') session.ways.nameLease()
   startRelay(session, lease)
   return relayBytes(session, frame.buf, frame.start, frame.end)
+}
+
+/** True if it hears shard channels, which no one node of a cluster has all of. */
+function isSpread({ subscriber, context }: Session): boolean {
+  return context.topology.sharded && subscriber !== null && subscriber.names.shard.size > 0
+}
+
+function keepsSubscriptions(session: Session, spec: CommandSpec, code: ErrorCode): true {
+  session.context.recorder.error(code)
+  // Who does not hear of it would wait for messages.
+  if (session.replyMode === 'on') session.answer(spec, error(ERRORS[code].text.replace('%', spec.name)), true)
+  else session.downstream.destroy('silent refusal')
+  return true
 }
 
 /** Passes on whatever a relayed session says, commands or not: Redis itself is the judge of it. False means: not now. */

@@ -30,7 +30,7 @@ export function subscribe(session: Session, spec: CommandSpec, frame: Frame): bo
   // In RESP2 Redis tells a client of them once it has subscribed to anything.
   const told = names.includes(INVALIDATE) || (session.protocol === 2 && session.anchor.reserved !== null)
   if (adds && told) return relay(session, spec, frame, 'subscribe')
-  const subscriber = (session.subscriber ??= new Subscriber(session, session.lane.endpoint.subscriptions))
+  const subscriber = (session.subscriber ??= new Subscriber(session, session.context.carriers))
   const { clock, limits } = session.context
   const request = session.open(spec, Infinity)
   const deadline = clock.now + limits.commandTimeout

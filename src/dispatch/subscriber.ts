@@ -1,8 +1,8 @@
 import { bulk, integer, nullReply, type Protocol } from '../resp/encode.js'
+import type { Carriers } from '../routing/carriers.js'
 import { matchesGlob } from '../util/glob.js'
 import { type Kind, KINDS, type Message } from '../upstream/message.js'
-import type { Order, Wish } from '../upstream/subscription-order.js'
-import type { Subscriptions } from '../upstream/subscriptions.js'
+import type { Order, OrderOwner, Wish } from '../upstream/subscription-order.js'
 import type { Listener } from '../upstream/topics.js'
 
 /** What a subscriber needs of its session. */
@@ -26,15 +26,18 @@ export const WORDS: Readonly<Record<Kind, readonly [subscribe: string, unsubscri
   shard: ['ssubscribe', 'sunsubscribe'],
 }
 
-/** What one session is subscribed to. Confirmations bear its own counts, as if it had the connection to itself. */
+/**
+ * What one session is subscribed to, at however many servers. Confirmations bear its own counts, as if it had one connection to one
+ * server to itself.
+ */
 export class Subscriber implements Listener {
   readonly names: Readonly<Record<Kind, Set<string>>> = { channel: new Set(), pattern: new Set(), shard: new Set() }
-  /** What it waits for. */
-  #order: Order | null = null
+  /** What it waits for: one order, or those that unsubscribe at several servers. */
+  readonly #orders = new Set<Order>()
 
   constructor(
     readonly owner: SubscriberOwner,
-    readonly hub: Subscriptions,
+    readonly carriers: Carriers,
   ) {}
 
   get total(): number {
@@ -57,8 +60,15 @@ export class Subscriber implements Listener {
   }
 
   subscribe(kind: Kind, word: string, names: readonly string[], deadline: number, answer: Answer): void {
-    const confirmations = () => names.map((name) => this.#added(kind, name)).join('')
-    this.#give((wish) => this.hub.subscribe(wish), { kind, word, names, deadline }, confirmations, answer)
+    const carrier = this.carriers.of(kind, names[0])
+    this.#give(
+      (wish) => carrier.subscribe(wish),
+      { kind, word, names, deadline },
+      (refusal) => {
+        if (refusal === null) answer(names.map((name) => this.#added(kind, name)).join(''), false)
+        else answer(refusal, true)
+      },
+    )
   }
 
   /** Of all of that kind if no names are given. */
@@ -66,9 +76,25 @@ export class Subscriber implements Listener {
     const own = this.names[kind]
     const names = given.length > 0 ? given : [...own]
     const held = [...new Set(names)].filter((name) => own.has(name))
-    const confirmations = () => this.#removed(kind, names)
-    if (held.length === 0) return answer(confirmations(), false)
-    this.#give((wish) => this.hub.unsubscribe(wish), { kind, word, names: held, deadline }, confirmations, answer)
+    if (held.length === 0) return answer(this.#removed(kind, names), false)
+    const shares = this.carriers.shares(kind, held)
+    const gone: string[] = []
+    let refusal: string | null = null
+    let missing = shares.length
+    for (const share of shares) {
+      this.#give(
+        (wish) => share.carrier.unsubscribe(wish),
+        { kind, word, names: share.names, deadline },
+        (error) => {
+          if (error === null) gone.push(...share.names)
+          else refusal ??= error
+          if (--missing > 0) return
+          if (refusal === null) return answer(this.#removed(kind, names), false)
+          for (const name of gone) own.delete(name)
+          answer(refusal, true)
+        },
+      )
+    }
   }
 
   /** Ends all subscriptions. False if Redis has to confirm that first: then `done` is called, when to try again. */
@@ -80,7 +106,7 @@ export class Subscriber implements Listener {
     }
     for (const kind of KINDS) {
       if (this.names[kind].size > 0) this.unsubscribe(kind, WORDS[kind][1].toUpperCase(), [], deadline, answer)
-      waiting = this.#order !== null
+      waiting = this.#orders.size > 0
       if (waiting) return false
     }
     return true
@@ -88,35 +114,33 @@ export class Subscriber implements Listener {
 
   /** Ends all subscriptions at once: there is nobody any more who could be told. */
   leave(): void {
-    this.hub.leave(this, this.names, this.#order)
-    this.#order = null
+    const orders = [...this.#orders]
+    this.#orders.clear()
+    const servers = new Set<OrderOwner>(orders.map(({ owner }) => owner))
+    for (const kind of KINDS) for (const name of this.names[kind]) servers.add(this.carriers.of(kind, name))
+    for (const server of servers) server.leave(this, this.names, ...orders.filter(({ owner }) => owner === server))
     for (const kind of KINDS) this.names[kind].clear()
   }
 
+  /** @param done with the error frame if the wish was refused */
   #give(
     send: (wish: Wish) => Order,
     wish: Pick<Wish, 'kind' | 'word' | 'names' | 'deadline'>,
-    confirmations: () => string,
-    answer: Answer,
+    done: (refusal: string | null) => void,
   ): void {
     let ended = false
-    const end = () => {
+    let order: Order | null = null
+    const end = (refusal: string | null) => {
       ended = true
-      this.#order = null
+      if (order !== null) this.#orders.delete(order)
+      done(refusal)
     }
-    const order = send({
-      ...wish,
-      listener: this,
-      confirmed: () => {
-        end()
-        answer(confirmations(), false)
-      },
-      refused: (frame) => {
-        end()
-        answer(frame, true)
-      },
-    })
-    if (!ended) this.#order = order
+    const given = (newest: Order) => {
+      if (order !== null) this.#orders.delete(order)
+      order = newest
+      if (!ended) this.#orders.add(newest)
+    }
+    given(send({ ...wish, listener: this, confirmed: () => end(null), refused: end, moved: given }))
   }
 
   #added(kind: Kind, name: string): string {

@@ -4,7 +4,7 @@ import { error, OK, QUEUED } from '../resp/encode.js'
 import { isHarmless, isStandIn, movesSession } from './local/local.js'
 import { faultOf, hasArity } from './local/syntax.js'
 import { answerLocally, dispatchOpen, dispatchTransaction, refuse, refuseAs, tiesSubscriptions } from './open.js'
-import { recountLast } from './publish.js'
+import { publish, recountLast } from './publish.js'
 import { reasonOf, relay } from './relay.js'
 import { loadBeside, noteEnd } from './scripts/queued.js'
 import { dispatchScript } from './scripts/scripts.js'
@@ -14,12 +14,14 @@ import { subscribe } from './subscribe.js'
 
 export function dispatchWatching(session: Session, spec: CommandSpec, frame: Frame): boolean {
   if (leaseIsLost(session)) return dispatchSpoilt(session, spec, frame)
-  // Keys at another server than those that are watched.
-  if (session.route !== session.ways.leaseRoute) return forward(session, spec, frame)
-  if (spec.handling === 'refuse') return refuse(session, spec)
   // In RESP2 nothing but subscriptions would be possible from then on, and Redis goes on watching.
   const shared = spec.handling === 'subscribe' && session.protocol === 3 && hasArity(spec, frame.argc)
   if (shared) return subscribe(session, spec, frame)
+  // Keys at another server than those that are watched.
+  if (session.route !== session.ways.leaseRoute) {
+    return spec.handling === 'publish' ? publish(session, spec, frame) : forward(session, spec, frame)
+  }
+  if (spec.handling === 'refuse') return refuse(session, spec)
   if (spec.handling === 'relay' || spec.handling === 'subscribe') return relay(session, spec, frame, reasonOf(spec))
   if (spec.handling === 'local') {
     return movesSession(session, spec, new Arguments(frame.buf, frame.start, frame.end))

@@ -153,7 +153,7 @@ export const METRICS: MetricRow[] = [
   count('respool_pubsub_messages_total', 'Messages passed on to subscribers.', (r) => r.messagesDelivered),
   count(
     'respool_pubsub_gaps_total',
-    'Times that subscribers missed messages, as the connection was lost.',
+    'Times that subscribers may have missed messages: connections lost, and subscriptions moved to other servers.',
     (r) => r.subscriptionGaps,
   ),
   count('respool_pubsub_slow_total', 'Subscribers disconnected because they did not read.', (r) => r.slowSubscribers),

@@ -50,6 +50,8 @@ export class ClusterTopology implements Topology {
   firstSlots: readonly number[] = [0]
   /** Called each time the home comes up, or another one that is up becomes it. */
   onHome: (home: Endpoint) => void = () => {}
+  /** Called each time slots, or the home, have gone to other servers, before those that lost them may be retired. */
+  onChange: () => void = () => {}
   readonly nodes: ClusterNodes
   #stopped = false
   readonly #inquiry: MapInquiry
@@ -183,6 +185,7 @@ export class ClusterTopology implements Topology {
     this.version++
     this.world.recorder.topologyChanges++
     this.#settleHome()
+    this.onChange()
     this.nodes.keep(this.primaries, this.world.clock())
     if (!before.known) this.nodes.retire(before.home)
     for (const loser of this.#losers(before.map, before.primaries)) loser.wakeAll()
@@ -208,6 +211,7 @@ export class ClusterTopology implements Topology {
     if (next === last) return
     this.home = next
     this.version++
+    this.onChange()
     if (up !== undefined) this.onHome(next)
     last.wakeAll()
   }

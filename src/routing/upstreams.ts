@@ -6,6 +6,7 @@ import { ControlClient } from '../upstream/control.js'
 import { Endpoint } from '../upstream/endpoint.js'
 import { sweep } from '../upstream/maintenance.js'
 import type { EventLog } from '../util/log.js'
+import { Carriers } from './carriers.js'
 import { ClusterTopology } from './cluster.js'
 import { SentinelWatch } from './sentinel.js'
 import { slotRanges } from './slot-map.js'
@@ -18,6 +19,7 @@ const PATIENCE = 500
 /** The servers behind, whatever kind of upstream they are, and whatever finds them. */
 export class Upstreams {
   readonly topology: Topology
+  readonly carriers: Carriers
   readonly #cluster: ClusterTopology | null = null
   readonly #sentinels: SentinelWatch | null = null
   /** For questions to the home, and which server it asks. */
@@ -33,13 +35,16 @@ export class Upstreams {
   ) {
     const { target } = config.upstream
     if (target.kind === 'cluster') {
-      this.topology = this.#cluster = this.#findCluster()
-      this.#cluster.onHome = onHome
+      const cluster = (this.topology = this.#cluster = this.#findCluster())
+      const carriers = (this.carriers = new Carriers(cluster))
+      cluster.onHome = onHome
+      cluster.onChange = () => carriers.follow()
       return
     }
     const endpoint = this.#endpoint(target.kind === 'standalone' ? target.endpoints[0] : null)
     if (target.kind === 'sentinel') this.#sentinels = this.#watchSentinels(endpoint)
     this.topology = new StaticTopology(endpoint, () => this.#sentinels?.refresh())
+    this.carriers = new Carriers(this.topology)
     endpoint.onUp = () => onHome(endpoint)
     endpoint.onUnreachable = () => this.#sentinels?.refresh()
   }
@@ -58,6 +63,7 @@ export class Upstreams {
   sweep(now: number): void {
     if (this.#cluster !== null) this.#cluster.sweep(now)
     else sweep(this.topology.home, now)
+    this.carriers.sweep(now)
   }
 
   stop(): void {
@@ -118,6 +124,12 @@ export class Upstreams {
     return new Endpoint(address, this.config, this.context, this.log, this.clientName)
   }
 
+  #node(address: Address | null): Endpoint {
+    const endpoint = this.#endpoint(address)
+    endpoint.subscriptions.onMisplaced = (slot, error) => this.carriers.misplaced(slot, error, endpoint)
+    return endpoint
+  }
+
   #client(address: Address, timeout: number): ControlClient {
     const { username, password } = this.config.upstream.target
     return new ControlClient({ address, clientName: this.clientName, username, password, timeout })
@@ -129,7 +141,7 @@ export class Upstreams {
     return new ClusterTopology(
       { startNodes: target.endpoints, addressMap, interval, ...reconnect },
       {
-        create: (address) => this.#endpoint(address),
+        create: (address) => this.#node(address),
         askSlots: async (address) => {
           const client = this.#client(address, PATIENCE)
           try {

@@ -52,7 +52,8 @@ export function firstText(buf: Buffer, start: number, end: number): string {
   return buf.toString('latin1', at, at + headerValue)
 }
 
-function secondText(buf: Buffer, start: number, end: number): string {
+/** What a message or a confirmation is about. */
+export function secondText(buf: Buffer, start: number, end: number): string {
   const first = bulkAt(buf, readHeader(buf, start + 1, end), end)
   const second = bulkAt(buf, first + headerValue + 2, end)
   return buf.toString('latin1', second, second + headerValue)

@@ -1,4 +1,6 @@
+import { slotOf } from '../commands/slot.js'
 import { matchesGlob } from '../util/glob.js'
+import { chunks } from '../util/list.js'
 import { type Kind, KINDS, type Message } from './message.js'
 
 /** Somebody who hears messages. */
@@ -18,12 +20,21 @@ export class Topic {
   sent = false
   /** True if Redis has confirmed that, and not the opposite since. */
   live = false
+  /** When it came here from another server, ms. */
+  movedAt = -Infinity
+  /** That of a shard channel; all others are `SLOTLESS`. */
+  readonly slot: number
 
   constructor(
     readonly kind: Kind,
     readonly name: string,
-  ) {}
+  ) {
+    this.slot = kind === 'shard' ? slotOf(Buffer.from(name, 'latin1')) : SLOTLESS
+  }
 }
+
+/** In place of a slot: messages of channels and patterns come to every node of a cluster. */
+export const SLOTLESS = -1
 
 /** Everything that is subscribed to at one Redis. A topic is kept as long as somebody refers to it or Redis may have it. */
 export class Topics {
@@ -46,6 +57,11 @@ export class Topics {
     return this.#byKind[kind].get(name)
   }
 
+  /** The topics among the names. */
+  known(kind: Kind, names: Iterable<string>): Topic[] {
+    return [...names].map((name) => this.find(kind, name)).filter((topic) => topic !== undefined)
+  }
+
   /** Each name's topic, once. */
   of(kind: Kind, names: Iterable<string>): Topic[] {
     return [...new Set(names)].map((name) => {
@@ -57,8 +73,14 @@ export class Topics {
     })
   }
 
-  withListeners(kind: Kind): Topic[] {
-    return [...this.#byKind[kind].values()].filter((topic) => topic.listeners.size > 0)
+  /** Slots of which something is heard. */
+  liveSlots(): Set<number> {
+    const live = [...this.#byKind.shard.values()].filter((topic) => topic.live && topic.listeners.size > 0)
+    return new Set(live.map(({ slot }) => slot))
+  }
+
+  where(holds: (topic: Topic) => boolean): Topic[] {
+    return KINDS.flatMap((kind) => [...this.#byKind[kind].values()].filter(holds))
   }
 
   addRef(topic: Topic): void {
@@ -79,8 +101,11 @@ export class Topics {
     return true
   }
 
-  removeListener(topic: Topic, listener: Listener): void {
-    if (topic.listeners.delete(listener)) this.listening[topic.kind]--
+  /** False if it was none. */
+  removeListener(topic: Topic, listener: Listener): boolean {
+    if (!topic.listeners.delete(listener)) return false
+    this.listening[topic.kind]--
+    return true
   }
 
   forgetUnused(topics: Iterable<Topic>): void {
@@ -115,4 +140,19 @@ export class Topics {
     // Something may have been subscribed to, or not any more, since Redis counted.
     return Math.max(0, count)
   }
+}
+
+/** The most topics of one command of respool's own. */
+const MOST_NAMED = 1000
+
+/** Topics as one command can name them: of one kind, and shard channels of one slot if slots are at several servers. */
+export function portions(topics: Iterable<Topic>, sharded: boolean): Topic[][] {
+  const groups = new Map<string, Topic[]>()
+  for (const topic of new Set(topics)) {
+    const key = sharded ? `${topic.kind} ${topic.slot}` : topic.kind
+    const group = groups.get(key)
+    if (group === undefined) groups.set(key, [topic])
+    else group.push(topic)
+  }
+  return [...groups.values()].flatMap((group) => chunks(group, MOST_NAMED))
 }

@@ -14,3 +14,10 @@ export function shuffled<T>(list: readonly T[]): T[] {
   const ranked = list.map((item) => ({ item, rank: Math.random() }))
   return ranked.sort((a, b) => a.rank - b.rank).map(({ item }) => item)
 }
+
+/** The list cut into pieces of at most `size` items. */
+export function chunks<T>(list: readonly T[], size: number): T[][] {
+  const pieces: T[][] = []
+  for (let at = 0; at < list.length; at += size) pieces.push(list.slice(at, at + size))
+  return pieces
+}

@@ -1,5 +1,5 @@
 /**
- * A growing FIFO on a power-of-two array.
+ * A growing queue on a power-of-two array.
  *
  *     slots   [ . . A B C D . . ]
  *                   ^head   ^head + length
@@ -21,6 +21,14 @@ export class Ring<T> {
   push(item: T): void {
     if (this.length > this.#mask) this.#grow()
     this.#slots[(this.#head + this.length) & this.#mask] = item
+    this.length++
+  }
+
+  /** Puts an item ahead of all others. */
+  unshift(item: T): void {
+    if (this.length > this.#mask) this.#grow()
+    this.#head = (this.#head - 1) & this.#mask
+    this.#slots[this.#head] = item
     this.length++
   }
 

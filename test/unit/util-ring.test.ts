@@ -17,17 +17,20 @@ test('an empty ring has nothing', () => {
   assert.equal(ring.length, 0)
 })
 
-test('a ring is a queue, whatever is put in and taken out when', (t) =>
+test('a ring is a queue, whatever is put in at either end and taken out when', (t) =>
   check(
     t,
     300,
-    fc.property(fc.constantFrom(1, 2, 8), fc.array(fc.boolean(), { maxLength: 200 }), (capacity, pushes) => {
+    fc.property(fc.constantFrom(1, 2, 8), fc.array(fc.nat(4), { maxLength: 200 }), (capacity, steps) => {
       const ring = new Ring<number>(capacity)
       const model: number[] = []
-      for (const [i, push] of pushes.entries()) {
-        if (push) {
+      for (const [i, step] of steps.entries()) {
+        if (step < 2) {
           ring.push(i)
           model.push(i)
+        } else if (step === 2) {
+          ring.unshift(i)
+          model.unshift(i)
         } else assert.equal(ring.shift(), model.shift())
         assert.equal(ring.length, model.length)
         assert.equal(ring.peek(), model[0])

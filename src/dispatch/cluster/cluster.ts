@@ -92,8 +92,10 @@ function findWatching(session: Session, spec: CommandSpec, frame: Frame, slot: n
   const { ways } = session
   if (ways.leaseRoute === null) return findOpen(session, spec, frame, slot)
   if (refusedWhileWatching(session, spec, frame)) return true
-  if (slot === NO_KEY || slot === session.transactionSlot) return stay(session, slot)
-  if (slot === SEVERAL || spec.handling !== 'forward') return cross(session, spec)
+  const publishes = spec.handling === 'publish' && spec.spread === null
+  if (slot === session.transactionSlot || (slot === NO_KEY && !publishes)) return stay(session, slot)
+  const apart = spec.handling === 'forward' || spec.handling === 'subscribe' || publishes
+  if (slot === SEVERAL || !apart) return cross(session, spec)
   return goToSlot(session, spec, slot)
 }
 

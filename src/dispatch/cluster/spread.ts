@@ -5,6 +5,7 @@ import { Arguments } from '../../resp/arguments.js'
 import type { UpstreamConnection } from '../../upstream/connection.js'
 import type { Waiter } from '../../upstream/wait-queue.js'
 import type { Endpoint } from '../../upstream/endpoint.js'
+import { recountAll } from '../publish.js'
 import { Request } from '../request.js'
 import { Route } from '../route.js'
 import { lendScripts, rememberedOf } from '../scripts/exists.js'
@@ -118,13 +119,15 @@ function toSlots(session: Session, spec: CommandSpec, how: Merge, args: Argument
   return true
 }
 
-function toPrimaries(session: Session, spec: CommandSpec, how: Merge, { buf, start, end }: Frame): void {
+function toPrimaries(session: Session, spec: CommandSpec, how: Merge, frame: Frame): void {
+  const { buf, start, end } = frame
   const { primaries } = session.context.topology
   const request = begin(session, spec, how, [])
   const text = buf.toString('latin1', start, end)
   noteSpread(session, spec, buf, start, end, primaries)
   if (spec.name === 'script|exists')
     request.remembered = rememberedOf(session.context.scripts, new Arguments(buf, start, end))
+  if (spec.handling === 'publish') recountAll(session, request, frame)
   primaries.forEach((endpoint, nth) => request.send(nth, text, -1, endpoint))
 }
 
