@@ -327,6 +327,15 @@ describe('mistakes', () => {
     assert.ok(loaded({ argv: [...UPSTREAM, '--listen', ':0', '--listen', ':0', '--admin', ':0'] }).ok)
   })
 
+  it('include a connection of its own for each application of a cluster', () => {
+    const yaml = 'listen:\n  - :0\n  - {address: ":1", pooling: session}'
+    assert.match(
+      lines({ yaml, argv: ['--upstream', 'redis+cluster://a:1'] }).join(),
+      /^.*:1: listen: cannot have pooling: session/,
+    )
+    assert.ok(loaded({ yaml, argv: UPSTREAM }).ok)
+  })
+
   it('include what this version cannot run', () => {
     const unsupported: string[][] = [
       ['--upstream', 'rediss://a:1'],
@@ -344,6 +353,37 @@ describe('mistakes', () => {
 
   it('cannot forge a further line', () => {
     assert.equal(lines({ env: { 'RESPOOL_A\nrespool.yaml:1: x': '1' }, argv: UPSTREAM }).length, 1)
+  })
+})
+
+describe('an address map', () => {
+  const path = 'upstream.cluster.addressMap'
+  const map = { '10.0.0.1:7': 'outside:8', '[::1]': 'six' }
+
+  it('is a map in the file, and text in a variable', () => {
+    const yaml = `upstream: {cluster: {addressMap: ${JSON.stringify(map)}}}`
+    assert.deepEqual(config({ yaml, argv: UPSTREAM }).upstream.cluster.addressMap, map)
+    const env = { RESPOOL_UPSTREAM_CLUSTER_ADDRESS_MAP: '10.0.0.1:7=outside:8, [::1]=six' }
+    assert.deepEqual(config({ env, argv: UPSTREAM }).upstream.cluster.addressMap, map)
+    assert.deepEqual(config({ yaml: printable(config({ yaml, argv: UPSTREAM })) }).upstream.cluster.addressMap, map)
+  })
+
+  it('has hosts on both sides, and ports on both or none', () => {
+    const wrong = ['a', 'a=b:1', 'a:1=b', '=b', 'a=', 'a:0=b:1', 'a:1=b:70000', 'a b=c', 'a=b=c', 'a=b,']
+    for (const text of wrong) {
+      const found = problems({ env: { RESPOOL_UPSTREAM_CLUSTER_ADDRESS_MAP: text }, argv: UPSTREAM })
+      assert.deepEqual(
+        found.map((problem) => problem.path),
+        [path],
+        text,
+      )
+    }
+    for (const value of ['[a]', '7', '{a: 7}', '{a: {b: c}}', 'null'])
+      assert.equal(
+        problems({ yaml: `upstream: {cluster: {addressMap: ${value}}}`, argv: UPSTREAM })[0].path,
+        path,
+        value,
+      )
   })
 })
 
