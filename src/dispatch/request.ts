@@ -1,6 +1,7 @@
 import { Flag, type CommandSpec } from '../commands/spec.js'
 import { ERROR_FRAMES } from '../errors.js'
 import { BANG, MINUS } from '../resp/bytes.js'
+import { TEXT_LIMIT } from '../resp/output.js'
 import type { Recorder } from '../metrics/recorder.js'
 import type { UpstreamConnection } from '../upstream/connection.js'
 import type { Loss, Pending } from '../upstream/pending.js'
@@ -96,8 +97,15 @@ export class Request implements Pending, Repeatable {
     this.size += end - start
     if (this.silent) this.#sayNothing()
     else if (session.ring.peek() === this) session.downstream.write(buf, start, end)
-    else (this.#held ??= []).push(Buffer.copyBytesFrom(buf, start, end - start))
+    else this.#keep(buf, start, end)
     if (last) session.answered(this)
+  }
+
+  /** Short text costs less to keep than a buffer of its own. */
+  #keep(buf: Buffer, start: number, end: number): void {
+    const part =
+      end - start <= TEXT_LIMIT ? buf.toString('latin1', start, end) : Buffer.copyBytesFrom(buf, start, end - start)
+    ;(this.#held ??= []).push(part)
   }
 
   #alter(buf: Buffer, start: number, end: number, last: boolean): void {
