@@ -41,7 +41,9 @@ export function route(session: Session, spec: CommandSpec): boolean {
   if (session.pooling === 'session') return routeOnLease(session, spec)
   const picked = session.lane.pick()
   session.route.connection = picked
-  return picked !== null || session.ways.awaitConnection(spec)
+  if (picked === null) return session.ways.awaitConnection(spec)
+  session.ways.waitsUntil = 0
+  return true
 }
 
 /** With session pooling all commands go to one lease, from the first one on. */

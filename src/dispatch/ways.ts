@@ -61,6 +61,8 @@ export class Ways implements WaitOwner {
   unsure = false
   /** Why waiting for a connection failed: the answer to the command that was held. */
   refusal: ErrorCode | null = null
+  /** When the command at hand must have its connection, ms on the monotonic clock: wherever it is sent to look meanwhile. 0 if it has not waited. */
+  waitsUntil = 0
   #route: Route | null = null
   /** All routes, from the second one on: most sessions have one only. */
   #routes: Map<Endpoint, Route> | null = null
@@ -117,7 +119,8 @@ export class Ways implements WaitOwner {
     if (this.refusal !== null) return this.#refuse(spec)
     const { clock, limits } = this.context
     const { endpoint, lane } = this.route
-    this.#wait = new Wait(this, clock.now + limits.commandTimeout)
+    this.waitsUntil ||= clock.now + limits.commandTimeout
+    this.#wait = new Wait(this, this.waitsUntil)
     return this.#waiting(spec, 'connection', endpoint.waitShared(lane, this.#wait))
   }
 
@@ -132,7 +135,8 @@ export class Ways implements WaitOwner {
     const { clock, limits, recorder } = this.context
     const { endpoint, lane } = this.route
     this.leaseReason = reason
-    this.#wait = new Wait(this, clock.now + limits.leaseWait)
+    this.waitsUntil ||= clock.now + limits.leaseWait
+    this.#wait = new Wait(this, this.waitsUntil)
     const got = session.anchor.reserved ?? endpoint.lease(lane, this.#wait, USE[reason])
     if (got === null || typeof got === 'string') return this.#waiting(spec, 'lease', got)
     this.#wait = null
@@ -152,6 +156,7 @@ export class Ways implements WaitOwner {
   /** The connection, which leads where the command at hand goes, is the lease from now on. */
   adopt(lease: UpstreamConnection): void {
     const { session } = this
+    this.waitsUntil = 0
     this.leaseRoute = this.route
     this.lease = this.leaseRoute.connection = lease
     this.leasedAt = this.context.clock.now
@@ -209,6 +214,7 @@ export class Ways implements WaitOwner {
     if (text !== null) session.answer(spec, text, false)
     else session.answerError(spec, refusal!)
     this.refusal = this.leaseReason = null
+    this.waitsUntil = 0
     return true
   }
 

@@ -64,11 +64,14 @@ export class WaitQueue {
     for (let waiter = this.shift(); waiter !== undefined; waiter = this.shift()) waiter.refused(code)
   }
 
-  /** Refuses those whose time is over. Deadlines grow along the queue, so the head tells. */
+  /** Refuses those whose time is over, who may stand anywhere: some have waited elsewhere before. */
   refuseExpired(now: number, code: ErrorCode): number {
     let refused = 0
-    while (this.oldest <= now) {
-      this.shift()!.refused(code)
+    for (let i = 0; i < this.#ring.length; i++) {
+      const waiter = this.#ring.at(i)!
+      if (waiter.queue !== this || waiter.deadline > now) continue
+      this.left(waiter)
+      waiter.refused(code)
       refused++
     }
     return refused
