@@ -13,7 +13,7 @@ import { keysOfTable, modulesBelow, ROOT } from './helpers/modules.ts'
 const LAYERS = [
   ['util', 'errors'],
   ['resp', 'config', 'metrics'],
-  ['commands'],
+  ['commands', 'tls'],
   ['upstream'],
   ['routing'],
   ['dispatch'],

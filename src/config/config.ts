@@ -18,6 +18,38 @@ export interface StandIn {
   readonly services: readonly string[]
 }
 
+export type TlsVersion = '1.2' | '1.3'
+
+/** How servers are dialled with TLS; files by their paths. */
+export interface UpstreamTls {
+  /** Whose certificates are trusted; if not given, those of the CAs that Node trusts. */
+  ca?: string
+  /** The certificate that is shown to servers, and its key. */
+  cert?: string
+  key?: string
+  /** The name to ask for and to look for in the certificate, instead of the host that is dialled. */
+  serverName?: string
+  /** What is checked of the certificate: all of it, all but the name, or nothing. */
+  verify: 'full' | 'ca' | 'off'
+  minVersion: TlsVersion
+}
+
+/** Where the sentinels differ from Redis. */
+export interface SentinelTls extends Partial<Pick<UpstreamTls, 'ca' | 'cert' | 'key' | 'serverName'>> {
+  /** `auto`: if the URL says so. */
+  enabled: 'auto' | 'on' | 'off'
+}
+
+/** TLS on a listener; files by their paths. */
+export interface ListenerTls {
+  cert: string
+  key: string
+  /** Whose certificates applications may show. */
+  ca?: string
+  clientAuth: 'none' | 'optional' | 'require'
+  minVersion: TlsVersion
+}
+
 /** What an upstream URL names. */
 export interface UpstreamTarget {
   kind: 'standalone' | 'cluster' | 'sentinel'
@@ -37,13 +69,15 @@ export interface UpstreamTarget {
  */
 export interface Config {
   /** `announce` is what applications are told about the listener; null for where they have dialled. */
-  listen: { address: Address; pooling: Pooling; announce: Place | null }[]
+  listen: { address: Address; pooling: Pooling; announce: Place | null; tls: ListenerTls | null }[]
   /** Null if switched off. */
   admin: Address | null
   upstream: {
     target: UpstreamTarget
-    /** The login at the sentinels. */
-    sentinel: { username?: string; password?: string }
+    /** Of use only if the target wants TLS. */
+    tls: UpstreamTls
+    /** The login at the sentinels, and TLS to them. */
+    sentinel: { username?: string; password?: string; tls: SentinelTls }
     /** `addressMap` says where servers are reached that announce other addresses. */
     cluster: { refreshInterval: number; addressMap: Readonly<Record<string, string>> }
     start: 'lazy' | 'eager'
@@ -87,6 +121,7 @@ export interface Config {
     mergedBytes: number
     bufferedBytes: number
     stallTimeout: number
+    handshakeTimeout: number
     /** 0 = never */
     blockTime: number
     idleTimeout: number

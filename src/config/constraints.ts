@@ -1,6 +1,7 @@
 import { describeAddress, reaches } from './address.js'
 import type { Address } from './config.js'
 import type { Settings } from './schema.js'
+import { TLS_CONSTRAINTS } from './tls.js'
 
 /** Something that must hold between several keys. */
 interface Constraint {
@@ -26,6 +27,7 @@ export const CONSTRAINTS: readonly Constraint[] = [
   { paths: ['listen'], violation: sharedListener },
   { paths: ['listen', 'upstream.url'], violation: oneForMany },
   { paths: ['admin', 'listen'], violation: adminOnListener },
+  ...TLS_CONSTRAINTS,
 ]
 
 function loop({ listen, upstream }: Settings): string | null {

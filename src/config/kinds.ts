@@ -1,6 +1,6 @@
-import Type, { type Static } from 'typebox'
-import { describeAddress, parseAddress, parseHost, parsePlace, parsePort, splitHostPort } from './address.js'
-import type { Address, Config, UpstreamTarget } from './config.js'
+import Type from 'typebox'
+import { describeAddress, parseAddress, parseHost, parsePort, splitHostPort } from './address.js'
+import type { Address, TlsVersion, UpstreamTarget } from './config.js'
 import { Mistake } from './mistake.js'
 import { DURATION_PATTERN, formatDuration, formatSize, parseDuration, parseSize, SIZE_PATTERN } from './units.js'
 import { formatUpstreamUrl, parseUpstreamUrl } from './upstream-url.js'
@@ -109,7 +109,7 @@ export function upstreamUrl(description: string) {
 }
 
 const OFF = 'off'
-const ADDRESS = 'an address: HOST:PORT, :PORT or unix:PATH'
+export const ADDRESS = 'an address: HOST:PORT, :PORT or unix:PATH'
 
 export function addressOrOff(byDefault: string, description: string) {
   return Type.Codec(Type.String({ default: byDefault, title: `${ADDRESS}; or ${OFF}`, description }))
@@ -147,47 +147,17 @@ function withPort(text: string): boolean {
   return port !== null
 }
 
-/** An address, or an object that has it under the key `address`, with options. */
-export function listener() {
-  const entry = Type.Object(
-    {
-      address: Type.String({ title: ADDRESS }),
-      pooling: Type.Optional(
-        choice(
-          'command',
-          'When applications get an upstream connection to themselves: where a command needs one, or from the first one on (session).',
-          ['command', 'session'],
-        ),
-      ),
-      announce: Type.Optional(
-        Type.String({
-          title: 'HOST:PORT',
-          description:
-            'Where cluster and sentinel clients are told to connect, if not to the address that they have dialled.',
-        }),
-      ),
-    },
-    { additionalProperties: false },
-  )
-  return Type.Codec(Type.Union([Type.String(), entry], { title: `${ADDRESS}, or one under the key address` }))
-    .Decode((given): Config['listen'][number] => {
-      const {
-        address,
-        pooling = 'command',
-        announce,
-      }: Static<typeof entry> = typeof given === 'string' ? { address: given } : given
-      return {
-        address: parseAddress(address),
-        pooling,
-        announce: announce === undefined ? null : parsePlace(announce),
-      }
-    })
-    .Encode(({ address, pooling, announce }) => {
-      const text = describeAddress(address)
-      if (pooling === 'command' && announce === null) return text
-      const announced = announce === null ? {} : { announce: describeAddress({ kind: 'tcp', ...announce }) }
-      return { address: text, ...(pooling === 'command' ? {} : { pooling }), ...announced }
-    })
+export function hostName(description: string) {
+  return Type.String({ title: 'a host name or address', description, pattern: '^[\\w.:-]{1,253}$' })
+}
+
+/** YAML reads them as numbers, and so they are shown; a variable's are text. */
+export const TLS_VERSIONS = [1.2, 1.3, '1.2', '1.3'] as const
+
+export function tlsVersion(byDefault: 1.2 | 1.3, description: string) {
+  return Type.Codec(Type.Enum([...TLS_VERSIONS], { default: byDefault, title: '1.2 or 1.3', description }))
+    .Decode((given) => String(given) as TlsVersion)
+    .Encode((version) => Number(version) as 1.2 | 1.3)
 }
 
 function orZero(meaning: string | undefined): string {

@@ -9,6 +9,7 @@ import { get, Layer, put } from './layer.js'
 import type { ConfigProblem } from './mistake.js'
 import type { Settings } from './schema.js'
 import { UNSUPPORTED } from './support.js'
+import { tlsProblems } from './tls.js'
 import { readYaml } from './yaml-file.js'
 
 export { describeProblems, type ConfigProblem } from './mistake.js'
@@ -35,7 +36,10 @@ export function load(sources: Sources): Loaded {
   const settings = merge(layers)
   const credentials = readCredentials(layers, (path) => sources.readFile(path))
   const errors = [...layers.toReversed(), credentials].flatMap(({ problems }) => problems)
-  if (layers.every(({ readable }) => readable)) errors.push(...missing(layers), ...conflicts(settings, layers))
+  if (layers.every(({ readable }) => readable)) {
+    errors.push(...missing(layers), ...conflicts(settings, layers))
+    errors.push(...tlsProblems(settings, layers, (path) => sources.readFile(path)))
+  }
   const url = settings.upstream.url
   if (errors.length > 0 || url === undefined) return { ok: false, errors }
   const config = configOf(settings, { ...url, ...credentials.login })
@@ -104,6 +108,7 @@ function conflicts(settings: Settings, layers: readonly Layer[]): ConfigProblem[
 
 function configOf({ upstream, ...others }: Settings, target: UpstreamTarget): Config {
   const {
+    tls,
     sentinel,
     cluster,
     start,
@@ -119,8 +124,8 @@ function configOf({ upstream, ...others }: Settings, target: UpstreamTarget): Co
     ...others,
     upstream: {
       target,
-      // Nothing in it has a default, so it may not be there at all.
-      sentinel: { ...sentinel },
+      tls,
+      sentinel,
       cluster,
       start,
       clientName,

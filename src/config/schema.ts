@@ -1,4 +1,5 @@
 import Type from 'typebox'
+import { listener } from './listener.js'
 import {
   addressMap,
   addressOrOff,
@@ -6,13 +7,14 @@ import {
   choices,
   duration,
   fraction,
+  hostName,
   integer,
-  listener,
   names,
   onOff,
   secret,
   size,
   text,
+  tlsVersion,
   upstreamUrl,
   word,
 } from './kinds.js'
@@ -33,6 +35,8 @@ export const REFUSED_BY_DEFAULT = [
   'sync',
 ] as const
 
+const VERIFY = 'all of it (full), all but the name (ca), or nothing (off), which lets anyone on the way listen in.'
+
 function section<const T extends Record<string, Type.TSchema>>(description: string, keys: T) {
   return Type.Object(keys, { additionalProperties: false, description })
 }
@@ -47,9 +51,33 @@ const upstream = section('The Redis that commands are sent to.', {
   username: Type.Optional(text('User to log in as, unless the URL has one.')),
   password: Type.Optional(secret('Password to log in with, unless the URL has one.')),
   passwordFile: Type.Optional(text('File that holds the password, instead of the password itself.')),
-  sentinel: section('The login at the sentinels, if they want one; that of the URL is for Redis.', {
+  tls: section(
+    'TLS to Redis, if the URL begins with rediss. Files are in PEM form, and are read again when they change.',
+    {
+      ca: Type.Optional(text('File with the CAs that are trusted, instead of the public ones that Node trusts.')),
+      cert: Type.Optional(text('File with a certificate to show to Redis.')),
+      key: Type.Optional(text('File with its private key.')),
+      serverName: Type.Optional(
+        hostName('Name to ask for (SNI) and to look for in the certificate, instead of the host that is dialled.'),
+      ),
+      verify: choice('full', `What is checked of Redis's certificate: ${VERIFY}`, ['full', 'ca', 'off']),
+      minVersion: tlsVersion(1.2, 'The oldest version of TLS that is spoken.'),
+    },
+  ),
+  sentinel: section('The sentinels: the login, if they want one (that of the URL is for Redis), and TLS.', {
     username: Type.Optional(text('User to log in as at the sentinels.')),
     password: Type.Optional(secret('Password to log in with at the sentinels.')),
+    tls: section('TLS to the sentinels. What is not given is as in upstream.tls.', {
+      enabled: choice('auto', 'Whether sentinels are dialled with TLS: as the URL says (auto), on or off.', [
+        'auto',
+        'on',
+        'off',
+      ]),
+      ca: Type.Optional(text('File with the CAs that are trusted.')),
+      cert: Type.Optional(text('File with a certificate to show to the sentinels.')),
+      key: Type.Optional(text('File with its private key.')),
+      serverName: Type.Optional(hostName('Name to ask for and to look for in the certificate.')),
+    }),
   }),
   cluster: section('Finding the nodes of a cluster.', {
     refreshInterval: duration(
@@ -145,6 +173,7 @@ const limits = section('What applications may use.', {
     '30s',
     'An application that begins a command or is sent a reply must make progress within this time.',
   ),
+  handshakeTimeout: duration('10s', 'Time for an application to complete the handshake of TLS.'),
   blockTime: duration(
     0,
     'Longest time for which a blocking call may wait; a longer one ends as if its own time were over.',

@@ -55,6 +55,8 @@ export class Recorder {
   /** Attempts to learn the topology, and how often it was another one. */
   readonly topologyRefreshes = new LabelCounter(['ok', 'failed'])
   topologyChanges = 0
+  /** Connections that TLS could not be spoken on, by whose they were. */
+  readonly tlsErrors = new LabelCounter(['downstream', 'upstream'])
 
   /** Bytes read from and written to downstreams. */
   bytesIn = 0

@@ -1,5 +1,6 @@
 import { describeAddress } from '../config/address.js'
 import type { Address } from '../config/config.js'
+import type { ClientTls } from '../tls/client.js'
 import { ControlClient } from '../upstream/control.js'
 import { Backoff } from '../util/backoff.js'
 import type { EventLog } from '../util/log.js'
@@ -16,6 +17,8 @@ export interface SentinelOptions {
   /** The name by which they know the primary. */
   readonly service: string
   readonly clientName: string
+  /** Null to dial in the clear. */
+  readonly tls: ClientTls | null
   readonly username: string | null
   readonly password: string | null
   /** Delays between rounds in which no sentinel could say, ms. */
@@ -62,6 +65,7 @@ export class SentinelWatch {
     this.#stopped = true
     if (this.#timer !== null) clearTimeout(this.#timer)
     this.#listening?.client.close()
+    this.options.tls?.stop()
   }
 
   async #round(): Promise<void> {
@@ -135,8 +139,8 @@ export class SentinelWatch {
   }
 
   #client(address: Address, onMessage: ((message: unknown) => void) | null): ControlClient {
-    const { clientName, username, password } = this.options
-    return new ControlClient({ address, clientName, username, password, timeout: PATIENCE }, onMessage)
+    const { clientName, tls, username, password } = this.options
+    return new ControlClient({ address, tls, clientName, username, password, timeout: PATIENCE }, onMessage)
   }
 
   #fields(sentinel: Address): { sentinel: string; service: string } {

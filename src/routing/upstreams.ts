@@ -1,6 +1,8 @@
 import { describeAddress } from '../config/address.js'
 import type { Address, Config } from '../config/config.js'
+import { sentinelTls } from '../config/tls.js'
 import type { EndpointStats } from '../metrics/gauges.js'
+import { ClientTls } from '../tls/client.js'
 import type { UpstreamContext } from '../upstream/connection.js'
 import { ControlClient } from '../upstream/control.js'
 import { Endpoint } from '../upstream/endpoint.js'
@@ -20,6 +22,7 @@ const PATIENCE = 500
 export class Upstreams {
   readonly topology: Topology
   readonly carriers: Carriers
+  readonly context: UpstreamContext
   readonly #cluster: ClusterTopology | null = null
   readonly #sentinels: SentinelWatch | null = null
   /** For questions to the home, and which server it asks. */
@@ -28,12 +31,13 @@ export class Upstreams {
   /** @param onHome called each time the server comes up to which commands without keys go, or another one takes its place */
   constructor(
     readonly config: Config,
-    readonly context: UpstreamContext,
+    context: Omit<UpstreamContext, 'tls'>,
     readonly log: EventLog,
     readonly clientName: string,
     onHome: (home: Endpoint) => void,
   ) {
-    const { target } = config.upstream
+    const { target, tls } = config.upstream
+    this.context = { ...context, tls: target.tls ? new ClientTls(tls, 'upstream.tls', context.recorder, log) : null }
     if (target.kind === 'cluster') {
       const cluster = (this.topology = this.#cluster = this.#findCluster())
       const carriers = (this.carriers = new Carriers(cluster))
@@ -71,6 +75,7 @@ export class Upstreams {
     this.#sentinels?.stop()
     if (this.#cluster !== null) this.#cluster.stop()
     else this.topology.home.stop()
+    this.context.tls?.stop()
   }
 
   /** Asks the home a question of the proxy's own. */
@@ -132,7 +137,8 @@ export class Upstreams {
 
   #client(address: Address, timeout: number): ControlClient {
     const { username, password } = this.config.upstream.target
-    return new ControlClient({ address, clientName: this.clientName, username, password, timeout })
+    const { tls } = this.context
+    return new ControlClient({ address, tls, clientName: this.clientName, username, password, timeout })
   }
 
   #findCluster(): ClusterTopology {
@@ -160,10 +166,12 @@ export class Upstreams {
   /** Has the endpoint follow the primary of the configured service. */
   #watchSentinels(endpoint: Endpoint): SentinelWatch {
     const { target, sentinel, reconnect } = this.config.upstream
+    const tls = sentinelTls(this.config.upstream)
     const options = {
       sentinels: target.endpoints,
       service: target.service!,
       clientName: this.clientName,
+      tls: tls && new ClientTls(tls, 'upstream.sentinel.tls', this.context.recorder, this.log),
       username: sentinel.username ?? null,
       password: sentinel.password ?? null,
       ...reconnect,

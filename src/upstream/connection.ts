@@ -1,15 +1,17 @@
-import { connect, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import type { Address } from '../config/config.js'
 import { GREATER } from '../resp/bytes.js'
 import { Output } from '../resp/output.js'
 import { Carry, HEADROOM, type ReadBuffer, STREAM_FROM } from '../resp/read-buffer.js'
 import { ReplyFault, ReplyScanner } from '../resp/reply-scanner.js'
 import type { Recorder } from '../metrics/recorder.js'
+import type { ClientTls } from '../tls/client.js'
 import type { TurnClock } from '../util/clock.js'
 import { Ring } from '../util/ring.js'
 import { StateMachine } from '../util/state-machine.js'
 import type { TurnQueue, TurnTask } from '../util/turn.js'
 import type { CloseReason } from './close-reason.js'
+import { dial } from './dial.js'
 import type { Gather } from '../resp/gather.js'
 import type { Pending, PushReader, Relay } from './pending.js'
 
@@ -56,6 +58,8 @@ export interface UpstreamContext {
   readonly turns: TurnQueue
   readonly recorder: Recorder
   readonly clock: TurnClock
+  /** Null to dial in the clear. */
+  readonly tls: ClientTls | null
 }
 
 export interface DialOptions {
@@ -107,30 +111,38 @@ export class UpstreamConnection implements TurnTask {
   #drainReason: CloseReason = 'idle'
 
   constructor(
-    dial: DialOptions,
+    { address, keepAlive }: DialOptions,
     readonly context: UpstreamContext,
     readonly owner: ConnectionOwner,
   ) {
     this.openedAt = this.lastUsed = this.lastHeard = context.clock.tick()
     this.#output = new Output(context.requests)
-    const { address, keepAlive } = dial
-    this.#socket = connect({
-      ...(address.kind === 'tcp' ? { host: address.host, port: address.port } : { path: address.path }),
-      noDelay: true,
-      keepAlive: keepAlive > 0,
-      keepAliveInitialDelay: keepAlive,
-      onread: { buffer: context.reads.target, callback: (size) => this.#read(size) },
-    })
-    this.#socket.once('connect', () => {
-      this.state.to('handshaking')
-      owner.opened(this)
-    })
+    const onread = { buffer: context.reads.target, callback: (size: number) => this.#read(size) }
+    this.#socket = dial(address, context.tls, keepAlive, () => this.#opened(), onread)
     this.#socket.on('drain', () => this.#drained())
-    this.#socket.once('error', (error) =>
-      this.close(this.state.current === 'connecting' ? 'dial' : 'remote', error.message),
-    )
+    this.#socket.once('error', (error) => this.#failed(error))
     this.#socket.once('end', () => this.#ended('closed by Redis'))
     this.#socket.once('close', () => this.#ended('closed'))
+  }
+
+  #opened(): void {
+    this.state.to('handshaking')
+    this.owner.opened(this)
+  }
+
+  #failed(error: Error): void {
+    const { current } = this.state
+    const detail = this.context.tls?.explain(error, current === 'handshaking') ?? error.message
+    this.close(current === 'connecting' ? 'dial' : 'remote', detail)
+  }
+
+  /** It has had its time to become ready. */
+  giveUp(): void {
+    const shaking = this.context.tls !== null && this.state.current === 'connecting' && !this.#socket.connecting
+    this.close(
+      'dial',
+      shaking ? 'timed out during the handshake of TLS: see that the server speaks it at this port' : 'timed out',
+    )
   }
 
   /** True if a command sent now can expect its answer soon. */
@@ -213,7 +225,7 @@ export class UpstreamConnection implements TurnTask {
   /** Redis, or the network, has ended the connection: as it was asked to, or not. */
   #ended(detail: string): void {
     if (this.leaving) this.close(this.#drainReason, '')
-    else this.close('remote', detail)
+    else this.#failed(new Error(detail))
   }
 
   /** Writes what was gathered in this turn. */

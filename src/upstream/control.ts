@@ -1,7 +1,9 @@
-import { connect, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import RedisParser from 'redis-parser'
 import type { Address } from '../config/config.js'
 import { command } from '../resp/encode.js'
+import type { ClientTls } from '../tls/client.js'
+import { dial } from './dial.js'
 
 interface Call {
   resolve: (value: unknown) => void
@@ -11,6 +13,8 @@ interface Call {
 /** Whom to ask, and as whom. Read anew for each connection. */
 export interface ControlPeer {
   readonly address: Address
+  /** Null to dial in the clear. */
+  readonly tls: ClientTls | null
   /** Of the connections in CLIENT LIST; `:control` is put behind it. */
   readonly clientName: string
   readonly username: string | null
@@ -48,8 +52,8 @@ export class ControlClient {
   }
 
   #open(): Socket {
-    const { address, clientName, username, password, timeout } = this.peer
-    const socket = connect(address.kind === 'tcp' ? { host: address.host, port: address.port } : { path: address.path })
+    const { address, tls, clientName, username, password, timeout } = this.peer
+    const socket = dial(address, tls, 0, () => {})
     const parser = new RedisParser({
       returnReply: (value: unknown) => {
         if (isMessage(value) && this.onMessage !== null) this.onMessage(value)
@@ -66,7 +70,7 @@ export class ControlClient {
       for (const call of this.#calls.splice(0)) call.reject(error)
     }
     socket.on('data', (chunk: Buffer) => parser.execute(chunk))
-    socket.once('error', fail)
+    socket.once('error', (error) => fail(tls === null ? error : new Error(tls.explain(error))))
     socket.once('close', () => fail(new Error('connection closed')))
     socket.setTimeout(timeout, () => {
       if (this.onMessage === null || this.#calls.length > 0) fail(new Error('no answer in time'))

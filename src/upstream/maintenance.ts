@@ -50,7 +50,7 @@ function sweepConnection(endpoint: Endpoint, connection: UpstreamConnection, now
     case 'connecting':
     case 'handshaking':
       if (now - connection.openedAt <= connectTimeout) return 0
-      connection.close('dial', 'timed out')
+      connection.giveUp()
       return 1
     case 'draining':
       if (!connection.leaving || now - connection.lastHeard <= connectTimeout) return connection.expire(now)

@@ -100,7 +100,7 @@ export class SubscriptionLink implements ConnectionOwner {
     const { connectTimeout, commandTimeout } = endpoint.settings.upstream
     const { healthCheckInterval } = endpoint.settings.pool
     if (!this.established) {
-      if (now - connection.openedAt > connectTimeout) connection.close('dial', 'timed out')
+      if (now - connection.openedAt > connectTimeout) connection.giveUp()
       return
     }
     if (connection.leaving) {

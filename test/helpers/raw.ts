@@ -1,4 +1,5 @@
 import { connect, type Socket } from 'node:net'
+import { connect as connectTls, type ConnectionOptions } from 'node:tls'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 
 export type Argument = string | number | Buffer
@@ -43,6 +44,16 @@ export class RawClient {
     socket.setNoDelay(true)
     await new Promise<void>((resolve, reject) => {
       socket.once('connect', resolve)
+      socket.once('error', reject)
+    })
+    return new RawClient(socket)
+  }
+
+  /** With TLS, to a port on 127.0.0.1 unless the options name another host. */
+  static async connectTls(port: number, options: ConnectionOptions): Promise<RawClient> {
+    const socket = connectTls({ host: '127.0.0.1', port, ...options })
+    await new Promise<void>((resolve, reject) => {
+      socket.once('secureConnect', resolve)
       socket.once('error', reject)
     })
     return new RawClient(socket)

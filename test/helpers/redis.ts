@@ -8,6 +8,8 @@ export interface RedisServer {
   /** Changes at a restart. */
   readonly pid: number
   readonly dir: string
+  /** Where it speaks TLS; 0 if it does not. */
+  readonly tlsPort: number
   /** `redis://` URL, with the password when there is one. */
   readonly url: string
   /** Ends the server and removes its directory. */
@@ -24,16 +26,42 @@ export interface RedisOptions {
   port?: number
   password?: string
   binary?: string
+  /** Also listens with TLS. */
+  tls?: RedisTls
+}
+
+/** Files in PEM form, and whether clients must show a certificate. */
+export interface RedisTls {
+  ca: string
+  cert: string
+  key: string
+  clients?: 'yes' | 'no' | 'optional'
+}
+
+/** What makes a Redis, or a sentinel, speak TLS, by the names of the configuration file. */
+export function tlsSettings({ ca, cert, key, clients = 'no' }: RedisTls, port: number): [string, string][] {
+  return [
+    ['tls-port', `${port}`],
+    ['tls-ca-cert-file', ca],
+    ['tls-cert-file', cert],
+    ['tls-key-file', key],
+    ['tls-auth-clients', clients],
+  ]
 }
 
 /** Starts a Redis server without persistence in a directory of its own, and waits until it answers PING. */
 export async function startRedis(options: RedisOptions = {}): Promise<RedisServer> {
   const dir = temporaryDirectory('respool-redis')
   const port = options.port ?? (await freePort())
-  let child = await launch(options, port, dir)
+  const tlsPort = options.tls === undefined ? 0 : await freePort()
+  const tls = options.tls === undefined ? [] : tlsSettings(options.tls, tlsPort)
+  const args = [...tls.flatMap(([name, value]) => [`--${name}`, value]), ...(options.args ?? [])]
+  const launched = () => launch({ ...options, args }, port, dir)
+  let child = await launched()
   return {
     host: '127.0.0.1',
     port,
+    tlsPort,
     dir,
     url: `redis://${options.password ? `:${encodeURIComponent(options.password)}@` : ''}127.0.0.1:${port}`,
     get pid() {
@@ -46,7 +74,7 @@ export async function startRedis(options: RedisOptions = {}): Promise<RedisServe
     },
     async restart() {
       await child.stop('SIGKILL')
-      child = await launch(options, port, dir)
+      child = await launched()
     },
     async kill(signal = 'SIGKILL') {
       child.signal(signal)

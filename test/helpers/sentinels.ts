@@ -3,14 +3,14 @@ import { join } from 'node:path'
 import { freePort } from './ports.ts'
 import { Child, removeDirectory, temporaryDirectory } from './processes.ts'
 import { RawClient } from './raw.ts'
-import { type RedisServer, startRedis } from './redis.ts'
+import { type RedisServer, type RedisTls, startRedis, tlsSettings } from './redis.ts'
 import { until } from './waiting.ts'
 
 export interface Sentinels {
   readonly ports: readonly number[]
   /** The servers that they watch: the first one began as primary. */
   readonly servers: readonly RedisServer[]
-  /** `redis+sentinel://` URL with all sentinels. */
+  /** `redis+sentinel://` URL with all sentinels; `rediss+sentinel://` if they speak TLS. */
   readonly url: string
   /** The server that the sentinels call the primary now. */
   primary(): Promise<RedisServer>
@@ -25,15 +25,23 @@ export interface SentinelOptions {
   replicas?: number
   /** ms without an answer after which a primary counts as down. */
   downAfter?: number
+  /** All of them speak TLS with each other, and with others beside the ports in the clear. */
+  tls?: RedisTls
 }
 
 /** Starts a primary, replicas, and sentinels that watch them, on free ports, and waits until all know each other. */
 export async function startSentinels(options: SentinelOptions = {}): Promise<Sentinels> {
-  const { service = 'main', sentinels = 3, replicas = 1, downAfter = 1000 } = options
-  const first = await startRedis()
+  const { service = 'main', sentinels = 3, replicas = 1, downAfter = 1000, tls } = options
+  const secure = { ...(tls && { tls }), args: tls ? ['--tls-replication', 'yes'] : [] }
+  /** What the sentinels know a server by. */
+  const portOf = (server: RedisServer) => server.tlsPort || server.port
+  const first = await startRedis(secure)
   const others = await Promise.all(
     Array.from({ length: replicas }, () =>
-      startRedis({ args: ['--replicaof', `127.0.0.1 ${first.port}`, '--repl-diskless-sync-delay', '0'] }),
+      startRedis({
+        ...secure,
+        args: [...secure.args, '--replicaof', `127.0.0.1 ${portOf(first)}`, '--repl-diskless-sync-delay', '0'],
+      }),
     ),
   )
   const servers = [first, ...others]
@@ -43,14 +51,16 @@ export async function startSentinels(options: SentinelOptions = {}): Promise<Sen
   const quorum = Math.floor(sentinels / 2) + 1
   const dir = temporaryDirectory('respool-sentinels')
   const ports = await Promise.all(Array.from({ length: sentinels }, freePort))
-  const children = ports.map((port) => {
+  const tlsPorts = await Promise.all(tls ? ports.map(freePort) : [])
+  const children = ports.map((port, i) => {
     // A sentinel keeps its state in its configuration file.
     const file = join(dir, `${port}.conf`)
     const lines = [
       `port ${port}`,
       'bind 127.0.0.1',
       `dir ${dir}`,
-      `sentinel monitor ${service} 127.0.0.1 ${first.port} ${quorum}`,
+      ...(tls ? [...tlsSettings(tls, tlsPorts[i]), ['tls-replication', 'yes']] : []).map((words) => words.join(' ')),
+      `sentinel monitor ${service} 127.0.0.1 ${portOf(first)} ${quorum}`,
       `sentinel down-after-milliseconds ${service} ${downAfter}`,
       `sentinel failover-timeout ${service} 5000`,
     ]
@@ -73,10 +83,10 @@ export async function startSentinels(options: SentinelOptions = {}): Promise<Sen
   return {
     ports,
     servers,
-    url: `redis+sentinel://${ports.map((port) => `127.0.0.1:${port}`).join(',')}/${service}`,
+    url: `redis${tls ? 's' : ''}+sentinel://${(tls ? tlsPorts : ports).map((port) => `127.0.0.1:${port}`).join(',')}/${service}`,
     async primary() {
       const [port] = await primaryPorts()
-      return servers.find((server) => server.port === port)!
+      return servers.find((server) => portOf(server) === port)!
     },
     async failover() {
       const [before] = await primaryPorts()

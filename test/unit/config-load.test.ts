@@ -42,7 +42,9 @@ const lines = (given: Given) => describeProblems(problems(given)).split('\n')
 describe('defaults', () => {
   it('are those that are documented', () => {
     assert.deepEqual(config({ argv: ['--upstream', 'redis://10.0.0.1'] }), {
-      listen: [{ address: { kind: 'tcp', host: '127.0.0.1', port: 6379 }, pooling: 'command', announce: null }],
+      listen: [
+        { address: { kind: 'tcp', host: '127.0.0.1', port: 6379 }, pooling: 'command', announce: null, tls: null },
+      ],
       admin: { kind: 'tcp', host: '127.0.0.1', port: 9121 },
       upstream: {
         target: {
@@ -54,7 +56,8 @@ describe('defaults', () => {
           username: null,
           password: null,
         },
-        sentinel: {},
+        tls: { verify: 'full', minVersion: '1.2' },
+        sentinel: { tls: { enabled: 'auto' } },
         start: 'lazy',
         clientName: 'respool',
         connectTimeout: 2000,
@@ -87,6 +90,7 @@ describe('defaults', () => {
         mergedBytes: 67_108_864,
         bufferedBytes: 268_435_456,
         stallTimeout: 30_000,
+        handshakeTimeout: 10_000,
         blockTime: 0,
         idleTimeout: 0,
       },
@@ -123,8 +127,8 @@ describe('precedence', () => {
     assert.equal(log.level, 'error')
     assert.deepEqual(admin, { kind: 'tcp', host: '', port: 1 })
     assert.deepEqual(listen, [
-      { address: { kind: 'tcp', host: '', port: 3 }, pooling: 'command', announce: null },
-      { address: { kind: 'unix', path: '/s' }, pooling: 'command', announce: null },
+      { address: { kind: 'tcp', host: '', port: 3 }, pooling: 'command', announce: null, tls: null },
+      { address: { kind: 'unix', path: '/s' }, pooling: 'command', announce: null, tls: null },
     ])
     assert.deepEqual([pool.max, pool.min], [2, 2])
   })
@@ -337,10 +341,7 @@ describe('mistakes', () => {
   })
 
   it('include what this version cannot run', () => {
-    const unsupported: string[][] = [
-      ['--upstream', 'rediss://a:1'],
-      [...UPSTREAM, '--workers', '2'],
-    ]
+    const unsupported: string[][] = [[...UPSTREAM, '--workers', '2']]
     for (const argv of unsupported) assert.match(lines({ argv }).join(), /is not supported by this version$/)
   })
 
@@ -439,7 +440,9 @@ describe('what is shown of the configuration', () => {
   it('names every key that has a value', () => {
     const shown = printable(config({ argv: ['--upstream', 'redis://u:p@h'] }))
     for (const { segments, path } of KEYS) {
-      if (path !== 'upstream.passwordFile') assert.match(shown, new RegExp(`^ *${segments.at(-1)}:`, 'm'))
+      // Files and names that are not given are not shown.
+      if (!/File$|\.tls\.(ca|cert|key|serverName)$/.test(path))
+        assert.match(shown, new RegExp(`^ *${segments.at(-1)}:`, 'm'))
     }
   })
 })

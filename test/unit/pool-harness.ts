@@ -12,6 +12,8 @@ import type { Use } from '../../src/upstream/lease-use.js'
 import type { Waiter, WaitQueue } from '../../src/upstream/wait-queue.js'
 import { sweep } from '../../src/upstream/maintenance.js'
 import type { Loss, Pending } from '../../src/upstream/pending.js'
+import type { UpstreamTls } from '../../src/config/config.js'
+import { ClientTls } from '../../src/tls/client.js'
 import { TurnClock } from '../../src/util/clock.js'
 import { createLogger, EventLog } from '../../src/util/log.js'
 import { TurnQueue } from '../../src/util/turn.js'
@@ -30,7 +32,8 @@ export const SETTINGS: UpstreamSettings = {
       username: null,
       password: null,
     },
-    sentinel: {},
+    tls: { verify: 'full', minVersion: '1.2' },
+    sentinel: { tls: { enabled: 'auto' } },
     cluster: { refreshInterval: 30_000, addressMap: {} },
     start: 'lazy',
     clientName: 'pooltest',
@@ -57,6 +60,9 @@ interface Changes {
   pool?: Partial<Omit<UpstreamSettings['pool'], 'leases'>>
   leases?: Partial<UpstreamSettings['pool']['leases']>
   password?: string
+  host?: string
+  /** With TLS. */
+  tls?: Partial<UpstreamTls>
 }
 
 /** An endpoint on its own, as the proxy puts it together, with a clock that the test turns. */
@@ -66,11 +72,13 @@ export class Pool {
   readonly clock = new TurnClock(() => this.now)
   readonly endpoint: Endpoint
   readonly turns = new TurnQueue()
+  readonly recorder = new Recorder(1)
   /** Everything the log was told, as parsed lines. */
-  readonly events: { event: string; reason?: string; detail?: string }[] = []
+  readonly events: { event: string; reason?: string; detail?: string; error?: string }[] = []
   readonly #requests = new ReadBuffer()
 
-  constructor(t: TestContext, port: number, { upstream, pool, leases, password }: Changes = {}) {
+  constructor(t: TestContext, port: number, changes: Changes = {}) {
+    const { upstream, pool, leases, password, host = '127.0.0.1' } = changes
     const settings: UpstreamSettings = {
       upstream: {
         ...SETTINGS.upstream,
@@ -79,16 +87,20 @@ export class Pool {
       },
       pool: { ...SETTINGS.pool, ...pool, leases: { ...SETTINGS.pool.leases, ...leases } },
     }
+    const log = createLogger('info', { write: (line) => this.events.push(JSON.parse(line) as Pool['events'][number]) })
+    const events = new EventLog(log, () => this.now, 1_000_000)
+    const tls =
+      changes.tls && new ClientTls({ ...SETTINGS.upstream.tls, ...changes.tls }, 'upstream.tls', this.recorder, events)
+    t.after(() => tls?.stop())
     const context = {
       reads: new ReadBuffer(),
       requests: this.#requests.gather,
       turns: this.turns,
-      recorder: new Recorder(1),
+      recorder: this.recorder,
       clock: this.clock,
+      tls: tls ?? null,
     }
-    const log = createLogger('info', { write: (line) => this.events.push(JSON.parse(line) as Pool['events'][number]) })
-    const events = new EventLog(log, () => this.now, 1_000_000)
-    this.endpoint = new Endpoint({ kind: 'tcp', host: '127.0.0.1', port }, settings, context, events, 'pooltest')
+    this.endpoint = new Endpoint({ kind: 'tcp', host, port }, settings, context, events, 'pooltest')
     t.after(() => this.endpoint.stop())
   }
 

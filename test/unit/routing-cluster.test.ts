@@ -40,6 +40,7 @@ class Cluster {
       turns: new TurnQueue(),
       recorder: this.recorder,
       clock,
+      tls: null,
     }
     const lines = { write: (line: string) => void this.events.push(JSON.parse(line) as Cluster['events'][number]) }
     const log = new EventLog(createLogger('info', lines), () => this.now, 1_000_000)
