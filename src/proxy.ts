@@ -49,6 +49,7 @@ export class Proxy {
   readonly #dispatch: SessionContext
   readonly #listeners: Listener[]
   readonly #buffered = { bytes: 0 }
+  readonly #handshaking = { count: 0 }
   readonly #timers: NodeJS.Timeout[] = []
   #started = false
   #stopping = false
@@ -102,9 +103,10 @@ export class Proxy {
       limits,
       buffered: this.#buffered,
     }
+    const { connections: maxConnections, handshakeTimeout } = config.limits
     this.#listeners = config.listen.map((listen) => {
-      const options = { ...listen, maxConnections: config.limits.connections }
-      return new Listener(options, downstream, this.connections, log)
+      const options = { ...listen, maxConnections, handshakeTimeout }
+      return new Listener(options, downstream, this.connections, this.#handshaking, log)
     })
   }
 

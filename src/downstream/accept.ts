@@ -1,4 +1,5 @@
 import { Socket, type OnReadOpts } from 'node:net'
+import { TLSSocket } from 'node:tls'
 import type { ReadBuffer } from '../resp/read-buffer.js'
 
 /**
@@ -24,7 +25,8 @@ export function unsentBytes(socket: Socket): number {
 
 export function adopt(accepted: Socket, reads: ReadBuffer, onRead: (size: number) => void): Socket {
   const inner = accepted as unknown as WithHandle
-  if (!adoptable(inner)) return copying(accepted, reads, onRead)
+  // A handle of TLS looks the same, but is nothing without its socket.
+  if (accepted instanceof TLSSocket || !adoptable(inner)) return copying(accepted, reads, onRead)
   const handle = inner._handle
   inner._handle = null // from now on the old object owns nothing and can be forgotten
   const onread: OnReadOpts = {

@@ -2,10 +2,11 @@ import { once } from 'node:events'
 import { lstatSync, unlinkSync } from 'node:fs'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import { describeAddress } from '../config/address.js'
-import type { Address, Place, Pooling } from '../config/config.js'
+import type { Address, ListenerTls, Place, Pooling } from '../config/config.js'
 import { ERROR_FRAMES } from '../errors.js'
 import type { EventLog } from '../util/log.js'
 import { DownstreamConnection, type DownstreamContext } from './connection.js'
+import { TlsGate } from './tls-gate.js'
 
 /** Connections that the kernel may keep ready while the loop is busy: bursts of an application's whole pool come at once. */
 const BACKLOG = 4096
@@ -16,6 +17,9 @@ export interface ListenerOptions {
   address: Address
   pooling: Pooling
   announce: Place | null
+  tls: ListenerTls | null
+  /** Time for a handshake of TLS, ms. */
+  handshakeTimeout: number
   /** Most connections that all listeners together may have. */
   maxConnections: number
 }
@@ -23,17 +27,33 @@ export interface ListenerOptions {
 /** Accepts applications at one address. */
 export class Listener {
   readonly #server: Server
+  readonly #gate: TlsGate | null
 
+  /**
+   * @param connections those of all listeners
+   * @param handshaking counts those of all listeners that will be connections when TLS is agreed upon
+   * @throws PemMistake
+   */
   constructor(
     readonly options: ListenerOptions,
     readonly context: DownstreamContext,
-    /** The connections of all listeners. */
     readonly connections: Set<DownstreamConnection>,
+    readonly handshaking: { count: number },
     readonly log: EventLog,
   ) {
+    const { address, tls, handshakeTimeout } = options
+    const gate = tls && { ...tls, listener: describeAddress(address), handshakeTimeout }
+    const { recorder } = context.dispatch
+    this.#gate = gate && new TlsGate(gate, handshaking, recorder, log, (socket) => this.#open(socket))
     this.#server = createServer(
-      // Reading starts once it is known who reads, and into what.
-      { pauseOnConnect: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE, allowHalfOpen: true },
+      {
+        // Reading starts once it is known who reads, and into what; TLS reads by itself.
+        pauseOnConnect: gate === null,
+        noDelay: true,
+        keepAlive: true,
+        keepAliveInitialDelay: KEEP_ALIVE,
+        allowHalfOpen: gate === null,
+      },
       (socket) => this.#accept(socket),
     )
   }
@@ -53,19 +73,27 @@ export class Listener {
 
   close(): void {
     this.#server.close()
+    this.#gate?.stop()
   }
 
   #accept(socket: Socket): void {
     const { recorder } = this.context.dispatch
-    if (this.connections.size >= this.options.maxConnections) {
+    if (this.connections.size + this.handshaking.count >= this.options.maxConnections) {
       recorder.connectionsRefused++
       recorder.error('connectionsExceeded')
       this.log.event('warn', 'connection_refused', { limit: this.options.maxConnections })
       socket.on('error', () => socket.destroy())
-      socket.end(ERROR_FRAMES.connectionsExceeded, () => socket.destroy())
+      // Without a handshake nothing can be said that would be understood.
+      if (this.#gate !== null) socket.destroy()
+      else socket.end(ERROR_FRAMES.connectionsExceeded, () => socket.destroy())
       return
     }
     recorder.connectionsAccepted++
+    if (this.#gate === null) this.#open(socket)
+    else this.#gate.take(socket)
+  }
+
+  #open(socket: Socket): void {
     const { address, pooling, announce } = this.options
     // As Redis shows the connections of its unix socket.
     const unixName = address.kind === 'unix' ? `${address.path}:0` : ''

@@ -1,6 +1,7 @@
 import type * as library6 from 'ioredis'
 import type { Redis } from 'ioredis'
 import {
+  ca,
   equal,
   host,
   Inbox,
@@ -28,6 +29,8 @@ function create(options: Record<string, unknown>): Redis {
       return new Cluster([{ host, port }], { redisOptions: options }) as unknown as Redis
     case 'sentinel':
       return new Constructor({ sentinels: [{ host, port }], name: SERVICE, ...options })
+    case 'tls':
+      return new Constructor({ host, port, tls: { ca: ca() }, ...options })
     default:
       return Object.keys(options).length ? new Constructor(port, host, options) : new Constructor(port, host)
   }

@@ -1,5 +1,6 @@
 import { createClient, createCluster, createSentinel, RESP_TYPES, WatchError } from 'redis'
 import {
+  ca,
   equal,
   host,
   Inbox,
@@ -30,6 +31,8 @@ function create(options: Record<string, unknown>): Client {
       const nodes = { sentinelRootNodes: [{ host, port }], nodeClientOptions: each }
       return createSentinel({ name: SERVICE, ...nodes, ...all }) as unknown as Client
     }
+    case 'tls':
+      return createClient({ socket: { host, port, tls: true, ca: ca() }, ...options })
     default:
       return Object.keys(options).length ? createClient({ socket: { host, port }, ...options }) : build()
   }

@@ -1,6 +1,6 @@
 """What the Python programs share: named scenarios, run one after the other.
 
-Usage: PROGRAM HOST PORT [default|2|3] [cluster|sentinel]
+Usage: PROGRAM HOST PORT [default|2|3] [cluster|sentinel|tls CA-FILE]
 
 Prints one JSON line {name, ok, detail} per scenario; exit code 0 when all are ok.
 """
@@ -12,7 +12,7 @@ import sys
 
 HOST, PORT = sys.argv[1], int(sys.argv[2])
 PROTOCOL = sys.argv[3] if len(sys.argv) > 3 else "default"
-# What HOST and PORT are told to be: one Redis, a node of a cluster, or a sentinel.
+# What HOST and PORT are told to be: one Redis, a node of a cluster, a sentinel, or one Redis with TLS.
 TOPOLOGY = sys.argv[4] if len(sys.argv) > 4 else "one"
 SCENARIOS = []
 

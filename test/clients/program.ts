@@ -1,12 +1,13 @@
 import { isDeepStrictEqual, inspect } from 'node:util'
 import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /*
  * What the JavaScript programs share: a list of named scenarios, run one after the other; one JSON line
  * {name, ok, detail} per scenario; exit code 0 when all are ok. `main` gives each scenario clients and keys of its own.
  *
- * Usage: PROGRAM HOST PORT [default|2|3] [LIBRARY] [cluster|sentinel]
+ * Usage: PROGRAM HOST PORT [default|2|3] [LIBRARY] [cluster|sentinel|tls CA-FILE]
  */
 
 const SCENARIO_MS = 10_000
@@ -16,9 +17,11 @@ export const host = given[0] ?? '127.0.0.1'
 export const port = Number(given[1] ?? 6379)
 export const protocol = given[2] ?? 'default'
 export const library = given[3] ?? ''
-/** What HOST and PORT are told to be: one Redis, a node of a cluster, or a sentinel that knows `SERVICE`. */
+/** What HOST and PORT are told to be: one Redis, a node of a cluster, a sentinel that knows `SERVICE`, or one Redis with TLS. */
 export const topology = given[4] ?? 'one'
 export const SERVICE = 'mymaster'
+/** What the certificate of a Redis with TLS is checked with. */
+export const ca = () => readFileSync(given[5] ?? '')
 
 /** One scenario's clients and keys. */
 export interface Context<Client> {

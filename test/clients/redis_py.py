@@ -1,6 +1,6 @@
 """Everyday use of redis-py, told only a host and a port.
 
-Usage: redis_py.py HOST PORT [default|2|3] [cluster|sentinel]
+Usage: redis_py.py HOST PORT [default|2|3] [cluster|sentinel|tls CA-FILE]
 
 Prints one JSON line {name, ok, detail} per scenario; exit code 0 when all are ok.
 """
@@ -24,6 +24,8 @@ def connect(**options):
         if options.pop("single_connection_client", False):
             options["max_connections"] = 1
         return Sentinel([(HOST, PORT)]).master_for("mymaster", **options)
+    if TOPOLOGY == "tls":
+        return redis.Redis(host=HOST, port=PORT, ssl=True, ssl_ca_certs=sys.argv[5], **options)
     return redis.Redis(host=HOST, port=PORT, **options)
 
 

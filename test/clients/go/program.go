@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -91,7 +93,7 @@ func missing(err error) {
 func (e *environment) key(name string) string { return "{" + e.unique + "}:" + name }
 
 // another gives a further client; change may set options on top of the address. The fourth argument tells what is there: one
-// Redis, a node of a cluster, or a sentinel.
+// Redis, a node of a cluster, a sentinel, or one Redis with TLS, whose certificate the file in the fifth vouches for.
 func (e *environment) another(change func(*redis.UniversalOptions)) redis.UniversalClient {
 	options := &redis.UniversalOptions{Addrs: []string{os.Args[1] + ":" + os.Args[2]}}
 	if len(os.Args) > 4 {
@@ -100,6 +102,10 @@ func (e *environment) another(change func(*redis.UniversalOptions)) redis.Univer
 			options.IsClusterMode = true
 		case "sentinel":
 			options.MasterName = "mymaster"
+		case "tls":
+			authorities := x509.NewCertPool()
+			authorities.AppendCertsFromPEM(value(os.ReadFile(os.Args[5])))
+			options.TLSConfig = &tls.Config{RootCAs: authorities}
 		}
 	}
 	if len(os.Args) > 3 && os.Args[3] != "default" {
