@@ -140,8 +140,7 @@ export class DownstreamConnection implements Downstream, TurnTask {
   /** Writes what was gathered in this turn. */
   run(): void {
     if (this.session.closed) return
-    this.context.dispatch.recorder.bytesOut += this.#output.bytes
-    this.#output.writeTo(this.#socket)
+    this.context.dispatch.recorder.bytesOut += this.#output.writeTo(this.#socket)
     this.#accountUnread()
     if (this.#unread.tooMuch) return this.destroy('slow')
     if (!this.#finishing || this.session.ring.length > 0) return

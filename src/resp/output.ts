@@ -35,15 +35,18 @@ export class Output implements Sink {
     this.#push(part)
   }
 
-  /** Hands everything to the socket. */
-  writeTo(socket: Socket): void {
+  /** Hands everything to the socket; answers how many bytes that was. */
+  writeTo(socket: Socket): number {
+    // What was added outside of a read is still open.
+    if (this.gather.target === this) this.gather.close()
+    const { bytes } = this
     this.bytes = 0
     const parts = this.#parts
     const text = this.#text
     this.#text = ''
     if (parts === null) {
       if (text !== '') socket.write(text, 'latin1')
-      return
+      return bytes
     }
     this.#parts = null
     socket.cork()
@@ -53,6 +56,7 @@ export class Output implements Sink {
     }
     if (text !== '') socket.write(text, 'latin1')
     socket.uncork()
+    return bytes
   }
 
   clear(): void {

@@ -233,8 +233,7 @@ export class UpstreamConnection implements TurnTask {
     if (this.state.current === 'closed') return this.#output.clear()
     if (this.#batch > 0) this.context.recorder.batch(this.#batch)
     this.#batch = 0
-    this.context.recorder.upstreamBytesOut += this.#output.bytes
-    this.#output.writeTo(this.#socket)
+    this.context.recorder.upstreamBytesOut += this.#output.writeTo(this.#socket)
     this.congested = this.#socket.writableLength > CONGESTED_FROM
   }
 

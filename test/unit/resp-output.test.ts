@@ -175,6 +175,16 @@ describe('gathering', () => {
     assert.equal(other.bytes, 1)
   })
 
+  test('what is still open is written', async () => {
+    const gather = new Gather()
+    const output = new Output(gather)
+    gather.add(output, Buffer.from('open'), 0, 4)
+    assert.equal(output.writeTo(pipes[0].near), 4)
+    assert.equal(gather.target, null)
+    pipes[0].expect(Buffer.from('open'))
+    await pipes[0].compare()
+  })
+
   test('what is cleared is not written', async () => {
     const gather = new Gather()
     const output = new Output(gather)
