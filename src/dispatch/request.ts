@@ -38,6 +38,8 @@ export interface RequestOwner {
   complete(request: Request): void
   /** Redis answers with this error: true if the command is sent again, so that this is not its answer. */
   refused(request: Repeatable, buf: Buffer, start: number, end: number): boolean
+  /** It is about to be answered: true if it is sent again, so that this is not its answer. */
+  outran(request: Repeatable, whole: boolean): boolean
   /** Its connection has lost the command: true if it is sent again. */
   lost(request: Repeatable, loss: Loss): boolean
   settle(): void
@@ -88,7 +90,10 @@ export class Request implements Pending, Repeatable {
     const type = buf[start]
     if (this.run !== null && this.run.holdsBack(this, buf, start, end, last)) return
     const begins = !this.begun && this.#unaltered === null
-    if (begins && type === MINUS && session.context.keeps && last && session.refused(this, buf, start, end)) return
+    if (begins && session.context.keeps) {
+      const again = type === MINUS ? last && session.refused(this, buf, start, end) : session.outran(this, last)
+      if (again) return
+    }
     if (this.alteration !== null) return this.#alter(buf, start, end, last)
     if (!this.begun) {
       this.begun = true

@@ -16,6 +16,7 @@ import type { StateMachine } from '../util/state-machine.js'
 import type { Kept, Repeatable } from './again.js'
 import type { Mode } from './mode.js'
 import { refusalOf } from './refusals.js'
+import { concernOf, onlyReads, orderMatters } from './touching.js'
 import type { Ways } from './ways.js'
 
 /** How often a command is sent again. */
@@ -39,6 +40,8 @@ export interface Repeater {
   readonly ways: Ways
   readonly mode: StateMachine<Mode>
   readonly closed: boolean
+  /** The server that the last write went to. */
+  written: Endpoint | null
   /** All waiting commands have been sent. */
   repeated(): void
   /** The keys that are watched are not watched any more. */
@@ -55,8 +58,14 @@ interface Entry {
   readonly due: number
   /** The answer if it is not sent again. */
   readonly error: string
-  /** A command behind it has written in the same slot: sent now, it would come too late. */
+  /** One behind it was carried out that should have found it done, or undone: sent now, it would come too late. */
   overtaken: boolean
+}
+
+/** How a command is sent again, if not as soon as possible to where its slot is. */
+type How = Partial<Pick<Entry, 'to' | 'asking' | 'due'>> & {
+  /** True if the server has named another one. */
+  readonly follows?: boolean
 }
 
 /**
@@ -66,13 +75,16 @@ interface Entry {
  *     TRYAGAIN, CLUSTERDOWN, … ───(a delay)───────►│
  *     connection lost ────────────────────────────►│     meanwhile the session takes no other commands
  *
- * Invariants: commands are sent again in the order in which they came. A write is not sent again behind a later one to the same slot that
- * may have been executed: then its error goes to the application. To know that, all but redirects wait until everything that
- * was sent has been answered.
+ * Invariants: commands are sent again in the order in which they came. None is sent again behind a later one that has the same keys, that
+ * may have been executed, and for which it matters what came first: if that one only reads, it is sent again too, and else the error
+ * goes to the application. To know all those, all but redirects wait until everything that was sent has been answered. Whatever
+ * they wait for, nobody waits here for longer than its time.
  */
 export class Retries {
   readonly #list: Entry[] = []
   #timer: NodeJS.Timeout | null = null
+  /** When the timer rings, ms on the monotonic clock. */
+  #wakesAt = Infinity
   #waiter: Waiter | null = null
   /** The connection that was waited for as a lease, and whose it is. */
   #lease: { readonly connection: UpstreamConnection; readonly endpoint: Endpoint } | null = null
@@ -112,41 +124,52 @@ export class Retries {
   /** A connection has lost a command. True if it will be sent again. */
   lost(pending: Repeatable, loss: Loss): boolean {
     const kept = pending.kept!
-    const reads = (pending.spec.flags & Flag.readonly) !== 0
-    if (loss !== 'notSent' && !(loss === 'outcomeUnknown' && reads)) {
-      this.noteWrite(pending, kept)
+    if (loss !== 'notSent' && !(loss === 'outcomeUnknown' && onlyReads(pending.spec))) {
+      this.executed(pending, kept)
       return false
     }
     const error = ERROR_FRAMES[loss === 'notSent' ? loss : 'readLost']
-    if (!this.#add({ pending, kept, to: null, asking: false, due: 0, error, overtaken: false })) return false
+    if (!this.#add(pending, kept, error)) return false
     this.#waits = true
     this.session.context.recorder.retry('lost')
     return true
   }
 
   /** There is no connection for the command now. */
-  postpone(pending: Repeatable, to: Endpoint | null): void {
-    const kept = pending.kept!
-    const error = ERROR_FRAMES.slotNotServed
-    if (this.#add({ pending, kept, to, asking: false, due: 0, error, overtaken: false })) return
+  postpone(pending: Repeatable): void {
+    if (this.#add(pending, pending.kept!, ERROR_FRAMES.slotNotServed)) return
     this.session.context.recorder.error('heldExceeded')
     pending.giveUp(ERROR_FRAMES.heldExceeded)
   }
 
+  /**
+   * A command is about to be answered. True if it only reads, and what waits here should have been done before: then it is sent again.
+   * @param whole true if that is its whole answer
+   */
+  outran(pending: Repeatable, kept: Kept, whole: boolean): boolean {
+    if (!whole || !onlyReads(pending.spec)) return false
+    const late = this.#behind(pending, kept)
+    return late.length > 0 && this.#add(pending, kept, late[0].error)
+  }
+
   /** A command was executed, or may have been. */
-  noteWrite({ spec }: Repeatable, { slot }: Kept): void {
-    if ((spec.flags & Flag.readonly) !== 0) return
-    for (const entry of this.#list) if (entry.kept.slot === slot) entry.overtaken = true
+  executed(pending: Repeatable, kept: Kept): void {
+    if (this.#list.length > 0) for (const entry of this.#behind(pending, kept)) entry.overtaken = true
   }
 
   /** Sends what can be sent. */
   next(): void {
     const { session } = this
     if (this.#working || this.#waiter !== null || session.closed || this.#list.length === 0) return
-    if (this.#waits && session.ways.inflight > 0) return
-    this.#waits = false
     this.#working = true
-    while (this.#list.length > 0 && this.#sendFirst());
+    if (this.#waits && session.ways.inflight > 0) {
+      while (this.#list.length > 0 && this.#list[0].pending.deadline <= session.context.clock.tick())
+        this.#giveUp(this.#list[0].error)
+      if (this.#list.length > 0) this.#wakeAt(this.#list[0].pending.deadline)
+    } else {
+      this.#waits = false
+      while (this.#list.length > 0 && this.#sendFirst());
+    }
     this.#working = false
     if (this.#list.length === 0) session.repeated()
   }
@@ -170,30 +193,37 @@ export class Retries {
     if (kept.use !== null) this.#waits = true
     // The topology knows by now, and may soon know better.
     const known = !asking && kept.slot !== -1
-    return this.#add({ pending, kept, to: known ? null : to, asking, due: 0, error, overtaken: false }, true)
+    return this.#add(pending, kept, error, { to: known ? null : to, asking, follows: true })
   }
 
   #postponed(pending: Repeatable, kept: Kept, error: string): boolean {
     const { topology, clock } = this.session.context
     topology.refresh()
-    this.#waits = true
     const delay = Math.min(FIRST_DELAY * 2 ** kept.hops, LONGEST_DELAY) * (0.5 + Math.random())
-    return this.#add({ pending, kept, to: null, asking: false, due: clock.now + delay, error, overtaken: false })
+    if (!this.#add(pending, kept, error, { due: Math.min(clock.now + delay, pending.deadline) })) return false
+    this.#waits = true
+    return true
   }
 
-  #add(entry: Entry, redirected = false): boolean {
+  #add(pending: Repeatable, kept: Kept, error: string, how: How = {}): boolean {
     const { clock, retrying } = this.session.context
-    const { pending, kept } = entry
-    // Redirects go on at once; what waits is limited over all sessions.
-    const full = !redirected && retrying.count >= retrying.most
-    if (kept.hops >= MOST_HOPS || pending.deadline <= clock.now || full) return false
+    const { to = null, asking = false, due = 0, follows = false } = how
+    if (kept.hops >= MOST_HOPS || pending.deadline <= clock.now) return false
+    // What only has to go elsewhere waits for nothing.
+    if (retrying.count >= retrying.most && !follows) return false
     kept.hops++
     retrying.count++
-    this.#list.push(entry)
+    this.#list.push({ pending, kept, to, asking, due, error, overtaken: false })
     pending.route.answered(this.session.ways.lease)
     // Not at once: its connection may be about to refuse, or lose, more.
     queueMicrotask(() => this.next())
     return true
+  }
+
+  /** Those that wait though they should have come before a command. */
+  #behind({ spec }: Repeatable, kept: Kept): Entry[] {
+    const concern = concernOf(spec, kept)
+    return this.#list.filter((entry) => orderMatters(concern, concernOf(entry.pending.spec, entry.kept)))
   }
 
   /** Sends the oldest, or gives it up; false if it has to wait. */
@@ -206,10 +236,12 @@ export class Retries {
     const now = clock.tick()
     if (refusal !== null) return this.#giveUp(ERROR_FRAMES[refusal], refusal)
     if (entry.overtaken || pending.deadline <= now) return this.#giveUp(error)
-    if (entry.due > now) return this.#wakeIn(entry.due - now)
+    if (entry.due > now) return this.#wakeAt(entry.due)
     const endpoint = entry.to ?? (kept.slot === -1 ? topology.home : topology.primaryOf(kept.slot))
     if (endpoint === null) return this.#giveUp(error)
-    if (kept.use === 'brief' && (pending.spec.name !== 'watch' || this.session.mode.current !== 'watching')) {
+    const { mode, ways } = this.session
+    const isFirst = pending.spec.name === 'watch' && mode.current === 'watching' && !ways.rewatched
+    if (kept.use === 'brief' && !isFirst) {
       // Keys that are watched at the server before cannot be watched at this one from the same moment on.
       this.session.dropLease()
       kept.use = null
@@ -227,7 +259,7 @@ export class Retries {
     const route = this.session.ways.to(endpoint)
     if (route.connection?.usable === true) return route.connection
     // What is in flight there comes first: this is called again then.
-    if (route.inflight > 0) return null
+    if (route.inflight > 0) return this.#wakeAt(pending.deadline) || null
     route.connection = route.lane.pick()
     if (route.connection !== null) return route.connection
     return this.#wait(endpoint, pending.deadline, (waiter) => endpoint.waitShared(route.lane, waiter))
@@ -279,6 +311,7 @@ export class Retries {
     this.#shift()
     pending.route = this.session.ways.to(endpoint)
     pending.route.inflight++
+    if ((pending.spec.flags & Flag.write) !== 0) this.session.written = endpoint
     pending.movedTo?.(connection)
     if (asking) connection.sendText(new StepReply(now, pending.deadline, () => {}), ASKING)
     pending.sendOn(connection)
@@ -293,11 +326,16 @@ export class Retries {
     return true
   }
 
-  #wakeIn(delay: number): false {
-    this.#timer ??= setTimeout(() => {
+  #wakeAt(time: number): false {
+    if (time >= this.#wakesAt) return false
+    if (this.#timer !== null) clearTimeout(this.#timer)
+    this.#wakesAt = time
+    const wake = () => {
       this.#timer = null
+      this.#wakesAt = Infinity
       this.next()
-    }, delay)
+    }
+    this.#timer = setTimeout(wake, Math.max(0, time - this.session.context.clock.now))
     return false
   }
 

@@ -1,5 +1,6 @@
 import { blockTime, withBlockTime } from '../commands/blocking.js'
 import type { CommandSpec } from '../commands/spec.js'
+import type { PinReason } from '../metrics/recorder.js'
 import { Arguments } from '../resp/arguments.js'
 import { command } from '../resp/encode.js'
 import type { UpstreamConnection } from '../upstream/connection.js'
@@ -89,11 +90,20 @@ export function post(
   connection.sendKept(request, text)
 }
 
-/** What a command has the lease for, if it could be sent again on another; undefined if it depends on what the lease has seen before. */
-function leaseUse({ mode, ways }: Session, spec: CommandSpec): Use | undefined {
+/**
+ * What a command has the lease for, if it could be sent again on another, or null if it only comes behind something that needed it; undefined
+ * if it depends on what the lease has seen before.
+ */
+function leaseUse({ mode, ways }: Session, spec: CommandSpec): Use | null | undefined {
+  // At another server it would wait for the wrong writes.
+  if (COUNTS_OWN_WRITES.includes(spec.name)) return undefined
   if (mode.current === 'watching' || spec.name === 'watch') return spec.name === 'multi' ? undefined : 'brief'
-  return mode.current === 'open' && ways.leaseReason === 'blocking' ? 'blocking' : undefined
+  if (mode.current !== 'open') return undefined
+  return ways.leaseReason === 'blocking' ? 'blocking' : PASSING.includes(ways.leaseReason!) ? null : undefined
 }
+
+/** Reasons that end with what they were for. */
+const PASSING: readonly PinReason[] = ['watch', 'multi', 'large']
 
 /** Its connection takes nothing now: because it is full, or on its way out and first has to answer what it was sent. */
 export function holdFor(session: Session, connection: UpstreamConnection): false {

@@ -18,6 +18,7 @@ import { type Repeater, Retries } from './retries.js'
 import type { Route } from './route.js'
 import { ScriptState } from './scripts/state.js'
 import type { Subscriber, SubscriberOwner } from './subscriber.js'
+import type { Watched } from './watched.js'
 import { type Traveller, Ways } from './ways.js'
 import { Window } from './window.js'
 
@@ -69,6 +70,10 @@ export class Session implements RequestOwner, SubscriberOwner, Repeater, Travell
   /** The slot of the command at hand, and that of its transaction or of what it watches; -1 for none. */
   slot = -1
   transactionSlot = -1
+  /** The transaction that goes on under WATCH at a node of a cluster. */
+  watched: Watched | null = null
+  /** True if keys of a cluster were watched for the transaction that fails, so that they count as changed. */
+  conflict = false
   /** Commands of a transaction whose server is not known yet. */
   starting: readonly string[] = NOTHING
   /** Of the topology that its routes follow. */
@@ -199,14 +204,20 @@ export class Session implements RequestOwner, SubscriberOwner, Repeater, Travell
     return (this.retries ??= new Retries(this)).lost(request, loss)
   }
 
-  /** Sends a command as soon as there is a connection; to the server that is given, or to that of its slot. */
-  postpone(request: Repeatable, to: Endpoint | null): void {
-    ;(this.retries ??= new Retries(this)).postpone(request, to)
+  /** Sends a command as soon as there is a connection. */
+  postpone(request: Repeatable): void {
+    ;(this.retries ??= new Retries(this)).postpone(request)
+  }
+
+  /** A command is about to be answered: true if it is sent again, behind what should have been done before it. */
+  outran(request: Repeatable, whole: boolean): boolean {
+    const { retries } = this
+    return retries?.active === true && request.kept !== null && retries.outran(request, request.kept, whole)
   }
 
   /** A command has been carried out. */
   executed(request: Repeatable): void {
-    if (this.retries !== null && request.kept !== null) this.retries.noteWrite(request, request.kept)
+    if (this.retries !== null && request.kept !== null) this.retries.executed(request, request.kept)
   }
 
   repeated(): void {
@@ -280,6 +291,8 @@ export class Session implements RequestOwner, SubscriberOwner, Repeater, Travell
 
   /** The lease is lost, or given up, with a transaction on it: that transaction can only fail now. */
   dropLease(): void {
+    this.conflict = this.ways.leaseReason === 'watch' && this.context.topology.sharded
+    this.watched = null
     this.ways.giveBack()
     if (this.mode.current === 'watching') this.mode.to('spoilt')
     else if (this.mode.current === 'queueing') this.mode.to('discarding')
@@ -317,6 +330,7 @@ export class Session implements RequestOwner, SubscriberOwner, Repeater, Travell
     this.anchor.reset()
     this.ways.giveBack(left)
     if (this.mode.current !== 'open') this.mode.to('open')
+    this.watched = null
     this.changeLane(2, this.context.limits.database)
     this.user = 'default'
     this.name = ''

@@ -1,6 +1,6 @@
 import { type CommandSpec, isBlocking } from '../commands/spec.js'
 import { Arguments } from '../resp/arguments.js'
-import { error, OK, QUEUED } from '../resp/encode.js'
+import { error, nullArray, OK, QUEUED } from '../resp/encode.js'
 import { isHarmless, isStandIn, movesSession } from './local/local.js'
 import { faultOf, hasArity } from './local/syntax.js'
 import { answerLocally, dispatchOpen, dispatchTransaction, refuse, refuseAs, tiesSubscriptions } from './open.js'
@@ -11,6 +11,7 @@ import { dispatchScript } from './scripts/scripts.js'
 import { blockTimeOf, forward, type Frame, holdFor, submitBlocking, submitInTurn } from './send.js'
 import type { Session } from './session.js'
 import { subscribe } from './subscribe.js'
+import { Watched } from './watched.js'
 
 export function dispatchWatching(session: Session, spec: CommandSpec, frame: Frame): boolean {
   if (leaseIsLost(session)) return dispatchSpoilt(session, spec, frame)
@@ -36,7 +37,11 @@ export function dispatchWatching(session: Session, spec: CommandSpec, frame: Fra
   if (!done || !hasArity(spec, frame.argc)) return done
   if (spec.handling === 'publish') recountLast(session, spec, frame)
   if (spec.name === 'unwatch') session.mode.to('open')
-  else if (spec.name === 'multi') session.mode.to('queueing')
+  else if (spec.name === 'watch') session.ways.rewatched = true
+  else if (spec.name === 'multi') {
+    if (session.context.topology.sharded) session.watched = new Watched(session)
+    session.mode.to('queueing')
+  }
   return true
 }
 
@@ -57,10 +62,12 @@ export function dispatchQueueing(session: Session, spec: CommandSpec, frame: Fra
   const { buf, start, end } = frame
   if (spec.handling === 'script' && !loadBeside(session, session.lease!, buf, { spec, start, end })) return false
   const done = submitOnLease(session, spec, frame)
+  if (done && session.watched !== null) session.ring.at(session.ring.length - 1)!.run = session.watched
   // Whatever Redis answers to them they end the transaction, and EXEC does even with arguments that it does not take.
   const ends = spec.name === 'exec' || (spec.name === 'discard' && hasArity(spec, frame.argc))
   if (done && ends) {
     noteEnd(session, session.lease!)
+    session.watched = null
     session.mode.to('open')
   }
   return done
@@ -102,7 +109,10 @@ export function dispatchSpoilt(session: Session, spec: CommandSpec, frame: Frame
   return true
 }
 
-/** A transaction that cannot be carried out any more is taken in and ended with the answer that tells the client to start again. */
+/**
+ * A transaction that cannot be carried out any more is taken in and ended with the answer that tells the client to start again: if keys of a
+ * cluster were watched, that they have changed, as they may go elsewhere at any time.
+ */
 export function dispatchDiscarding(session: Session, spec: CommandSpec, frame: Frame): boolean {
   const fault = faultOf(spec, new Arguments(frame.buf, frame.start, frame.end))
   if (fault !== null) return discardFaulty(session, spec, fault)
@@ -112,7 +122,8 @@ export function dispatchDiscarding(session: Session, spec: CommandSpec, frame: F
       return answerLocally(session, spec, frame)
     case 'exec':
       session.mode.to('open')
-      session.answerError(spec, 'execAborted')
+      if (session.conflict) session.answer(spec, nullArray(session.protocol))
+      else session.answerError(spec, 'execAborted')
       return true
     case 'discard':
       session.mode.to('open')

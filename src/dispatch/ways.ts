@@ -55,6 +55,8 @@ export class Ways implements WaitOwner {
   lease: UpstreamConnection | null = null
   leaseReason: PinReason | null = null
   leasedAt = 0
+  /** True if the lease may watch more than what a single WATCH has named. */
+  rewatched = false
   /** Where the lease leads. */
   leaseRoute: Route | null = null
   /** True if Redis did not do as expected: what it still keeps on the lease is anybody's guess. */
@@ -160,6 +162,7 @@ export class Ways implements WaitOwner {
     this.leaseRoute = this.route
     this.lease = this.leaseRoute.connection = lease
     this.leasedAt = this.context.clock.now
+    this.rewatched = false
     if (session.pooling === 'session') this.nameLease()
     lease.holder = { uncongested: () => session.held === 'congested' && session.unhold() }
     this.context.recorder.pin(this.leaseReason!)

@@ -34,7 +34,9 @@ export class Part implements Pending, Repeatable {
     public route: Route,
     readonly since: number,
     readonly deadline: number,
-  ) {}
+  ) {
+    whole.session.keptBytes += kept.text.length
+  }
 
   get lost(): boolean {
     return this.#lost || this.whole.lost
@@ -42,7 +44,10 @@ export class Part implements Pending, Repeatable {
 
   reply(buf: Buffer, start: number, end: number, last: boolean): void {
     const { session } = this.whole
-    if (!this.#begun && last && buf[start] === MINUS && session.refused(this, buf, start, end)) return
+    if (!this.#begun) {
+      const again = buf[start] === MINUS ? last && session.refused(this, buf, start, end) : session.outran(this, last)
+      if (again) return
+    }
     this.#begun = true
     this.#reply.push(Buffer.copyBytesFrom(buf, start, end - start))
     this.whole.grown(end - start)
@@ -83,8 +88,10 @@ export class Part implements Pending, Repeatable {
     if (this.#left) return
     this.#left = true
     const { session } = this.whole
+    session.keptBytes -= this.kept.text.length
     this.route.answered(session.lease)
     this.onCame()
     session.retries?.next()
+    if (session.held === 'outstanding') session.unhold()
   }
 }

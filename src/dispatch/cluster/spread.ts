@@ -4,7 +4,6 @@ import { ERROR_FRAMES, type ErrorCode } from '../../errors.js'
 import { Arguments } from '../../resp/arguments.js'
 import type { UpstreamConnection } from '../../upstream/connection.js'
 import type { Waiter } from '../../upstream/wait-queue.js'
-import type { Endpoint } from '../../upstream/endpoint.js'
 import { recountAll } from '../publish.js'
 import { Request } from '../request.js'
 import { Route } from '../route.js'
@@ -29,7 +28,7 @@ class SpreadRequest extends Request implements Whole {
   /** Of each script that is asked for whether respool remembers it; null if none is asked for. */
   remembered: readonly boolean[] | null = null
   readonly #replies: Buffer[] = []
-  #missing = 0
+  #missing: number
   #bytes = 0
 
   constructor(
@@ -38,24 +37,25 @@ class SpreadRequest extends Request implements Whole {
     deadline: number,
     readonly how: Merge,
     readonly shares: readonly Share[],
+    parts: number,
   ) {
     super(session, spec, session.context.clock.now, deadline)
     // It is not itself on its way to anywhere.
     this.route = new Route(session.route.endpoint, session.route.lane)
+    this.#missing = parts
   }
 
-  /** @param to where the part goes; null for where its slot is */
-  send(nth: number, text: string, slot: number, to: Endpoint | null): void {
+  /** @param slot tells where the part goes, then and if it is sent again */
+  send(nth: number, text: string, slot: number): void {
     const { session, spec, since, deadline } = this
-    this.#missing++
-    const endpoint = to ?? session.context.topology.primaryOf(slot) ?? session.context.topology.home
+    const endpoint = session.context.topology.primaryOf(slot) ?? session.context.topology.home
     const route = session.ways.to(endpoint)
     if ((spec.flags & Flag.write) !== 0) session.written = endpoint
     const part = new Part(this, nth, spec, { text, slot, use: null, hops: 0 }, route, since, deadline)
     if (isBlocking(spec)) return this.#sendAlone(part, route)
     const free = route.connection ?? route.lane.pick()
     route.inflight++
-    if (free?.usable !== true) return session.postpone(part, to)
+    if (free?.usable !== true) return session.postpone(part)
     route.connection = free
     free.sendKept(part, text)
   }
@@ -114,26 +114,32 @@ export function spreadOut(session: Session, spec: CommandSpec, frame: Frame): bo
 function toSlots(session: Session, spec: CommandSpec, how: Merge, args: Arguments): boolean {
   const shares = split(spec, args)
   if (shares === null) return false
-  const request = begin(session, spec, how, shares)
-  shares.forEach(({ request: text, slot }, nth) => request.send(nth, text, slot, null))
+  const request = begin(session, spec, how, shares, shares.length)
+  shares.forEach(({ request: text, slot }, nth) => request.send(nth, text, slot))
   return true
 }
 
 function toPrimaries(session: Session, spec: CommandSpec, how: Merge, frame: Frame): void {
   const { buf, start, end } = frame
-  const { primaries } = session.context.topology
-  const request = begin(session, spec, how, [])
+  const { primaries, firstSlots } = session.context.topology
+  const request = begin(session, spec, how, [], primaries.length)
   const text = buf.toString('latin1', start, end)
   noteSpread(session, spec, buf, start, end, primaries)
   if (spec.name === 'script|exists')
     request.remembered = rememberedOf(session.context.scripts, new Arguments(buf, start, end))
   if (spec.handling === 'publish') recountAll(session, request, frame)
-  primaries.forEach((endpoint, nth) => request.send(nth, text, -1, endpoint))
+  firstSlots.forEach((slot, nth) => request.send(nth, text, slot))
 }
 
-function begin(session: Session, spec: CommandSpec, how: Merge, shares: readonly Share[]): SpreadRequest {
+function begin(
+  session: Session,
+  spec: CommandSpec,
+  how: Merge,
+  shares: readonly Share[],
+  parts: number,
+): SpreadRequest {
   const { clock, limits } = session.context
-  const request = new SpreadRequest(session, spec, clock.now + limits.commandTimeout, how, shares)
+  const request = new SpreadRequest(session, spec, clock.now + limits.commandTimeout, how, shares, parts)
   session.register(request)
   return request
 }
