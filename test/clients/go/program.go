@@ -163,6 +163,9 @@ func main() {
 	if len(os.Args) > 4 && os.Args[3] == "transfers" {
 		transfers(os.Args[1], os.Args[2], os.Args[4])
 	}
+	if len(os.Args) > 5 && os.Args[3] == "counting" {
+		countUp(os.Args[1], os.Args[2], os.Args[4], os.Args[5])
+	}
 	if len(os.Args) > 3 && os.Args[3] == "scripts" {
 		scriptCalls(os.Args[1], os.Args[2])
 	}
