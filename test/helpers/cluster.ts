@@ -1,5 +1,5 @@
 import { type Argument, RawClient } from './raw.ts'
-import { type RedisServer, startRedis } from './redis.ts'
+import { type RedisServer, type RedisTls, startRedis } from './redis.ts'
 import { until } from './waiting.ts'
 
 export const SLOTS = 16_384
@@ -16,7 +16,7 @@ export interface RedisCluster {
   readonly primaries: readonly ClusterNode[]
   /** One behind another: replica i belongs to primary i modulo their number. */
   readonly replicas: readonly ClusterNode[]
-  /** `redis+cluster://` URL with all primaries. */
+  /** `redis+cluster://` URL with all primaries; `rediss+cluster://` if they speak TLS. */
   readonly url: string
   /** The node that serves a slot as the others see it now. */
   ownerOf(slot: number): Promise<ClusterNode>
@@ -32,14 +32,23 @@ export interface ClusterOptions {
   /** ms without an answer after which a node counts as failing. */
   nodeTimeout?: number
   args?: string[]
+  /** The nodes speak TLS with each other, and with others beside the ports in the clear. */
+  tls?: RedisTls
 }
 
 /** Starts a real cluster on free ports, and waits until all of its nodes agree that it works. */
 export async function startCluster(options: ClusterOptions = {}): Promise<RedisCluster> {
-  const { primaries: count = 3, replicas: perPrimary = 0, nodeTimeout = 2000, args = [] } = options
+  const { primaries: count = 3, replicas: perPrimary = 0, nodeTimeout = 2000, args = [], tls } = options
   const launch = async () =>
     nodeOf(
-      await startRedis({ args: ['--cluster-enabled', 'yes', '--cluster-node-timeout', `${nodeTimeout}`, ...args] }),
+      await startRedis({
+        ...(tls && { tls }),
+        args: [
+          ...['--cluster-enabled', 'yes', '--cluster-node-timeout', `${nodeTimeout}`],
+          ...(tls ? ['--tls-cluster', 'yes'] : []),
+          ...args,
+        ],
+      }),
     )
   const nodes = await Promise.all(Array.from({ length: count * (1 + perPrimary) }, launch))
   const [primaries, replicas] = [nodes.slice(0, count), nodes.slice(count)]
@@ -68,7 +77,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<RedisC
   return {
     primaries,
     replicas,
-    url: `redis+cluster://${primaries.map(({ server }) => `127.0.0.1:${server.port}`).join(',')}`,
+    url: `redis${tls ? 's' : ''}+cluster://${primaries.map(({ server }) => `127.0.0.1:${portOf(server)}`).join(',')}`,
     async ownerOf(slot) {
       const { id } = (await slotRanges(all)).find(({ first, last }) => first <= slot && slot <= last)!
       return all.find((node) => node.id === id)!
@@ -108,8 +117,11 @@ async function nodeOf(server: RedisServer): Promise<ClusterNode> {
 }
 
 async function meet(one: ClusterNode, other: ClusterNode): Promise<void> {
-  await one.call('CLUSTER', 'MEET', '127.0.0.1', other.server.port)
+  await one.call('CLUSTER', 'MEET', '127.0.0.1', portOf(other.server))
 }
+
+/** What the nodes know a server by. */
+const portOf = ({ port, tlsPort }: RedisServer): number => tlsPort || port
 
 /** One figure of CLUSTER INFO, as each node has it. */
 function counts(nodes: ClusterNode[], field: string): Promise<number[]> {
