@@ -298,6 +298,12 @@ export class Session implements RequestOwner, SubscriberOwner, Repeater, Travell
     else if (this.mode.current === 'queueing') this.mode.to('discarding')
   }
 
+  /** A command of the transaction is refused: as after any error while queueing EXEC must fail, which takes the transaction off Redis. */
+  abortTransaction(): void {
+    this.dropLease()
+    this.conflict = false
+  }
+
   /** Takes no commands until `unhold`; the one at hand will come again. Answers false, which is what dispatch answers then. */
   hold(reason: Hold): false {
     this.held = reason

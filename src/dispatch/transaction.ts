@@ -54,7 +54,7 @@ export function dispatchQueueing(session: Session, spec: CommandSpec, frame: Fra
   if (spec.handling === 'refuse' || isStandIn(spec)) {
     // As after any error while queueing, EXEC must fail: that takes the transaction off Redis.
     if (session.inflight > 0) return session.hold('drained')
-    session.dropLease()
+    session.abortTransaction()
     if (isStandIn(spec)) return refuseAs(session, spec, 'refusedInTransaction', spec.name)
     return refuse(session, spec)
   }
@@ -143,6 +143,7 @@ export function dispatchDiscarding(session: Session, spec: CommandSpec, frame: F
 
 /** A faulty EXEC ends the transaction too, and says so. */
 function discardFaulty(session: Session, spec: CommandSpec, fault: string): true {
+  session.conflict = false
   const ends = spec.name === 'exec'
   if (ends) session.mode.to('open')
   const text = ends ? `EXECABORT Transaction discarded because of: ${fault.replace(/^ERR /, '')}` : fault

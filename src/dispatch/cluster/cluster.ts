@@ -111,7 +111,7 @@ function findQueueing(session: Session, spec: CommandSpec, frame: Frame, slot: n
   if (slot === session.transactionSlot) return stay(session, slot)
   // As after any error while queueing, EXEC must fail: that takes the transaction off Redis.
   if (session.inflight > 0) return session.hold('drained')
-  session.dropLease()
+  session.abortTransaction()
   return cross(session, spec)
 }
 

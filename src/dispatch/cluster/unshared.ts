@@ -42,7 +42,7 @@ export function refusedInTransaction(
 ): boolean | null {
   if (!ties(spec) || (LEAVES.includes(spec.name) && hasArity(spec, argc))) return null
   if (session.inflight > 0) return session.hold('drained')
-  if (session.mode.current === 'queueing') session.dropLease()
+  if (session.mode.current === 'queueing') session.abortTransaction()
   else session.mode.to('discarding')
   session.starting = []
   const code = spec.handling === 'relay' ? 'refusedOnCluster' : 'refusedInTransaction'
