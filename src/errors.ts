@@ -74,6 +74,7 @@ export const ERRORS = {
     'ERR respool cannot redirect to a connection that has subscribed to something else before it was named',
   ),
   refusedOnCluster: row("ERR respool cannot do '%' on a cluster, whose nodes share no connection"),
+  notByOneNode: row("ERR respool cannot do '%' within a transaction on a cluster: it concerns all nodes"),
   refusedInTransaction: row("ERR respool answers '%' itself, and cannot do so within a transaction"),
   beyondStandIn: row("ERR respool only stands in for the servers that '%' is meant for"),
   noPlace: row(

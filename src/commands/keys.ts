@@ -9,18 +9,23 @@ export function keyPositions(spec: CommandSpec, args: ArgumentReader): number[] 
   return positions(resolve(spec, args).keySpecs, args, true)
 }
 
-/** Positions of the shard channels of SSUBSCRIBE, SUNSUBSCRIBE and SPUBLISH: no keys, but hashed to a slot as keys are. */
-export function shardChannelPositions(spec: CommandSpec, args: ArgumentReader): number[] {
-  return positions(resolve(spec, args).keySpecs, args, false)
+/**
+ * Positions of what decides the slot of a command: keys, and the shard channels of SSUBSCRIBE, SUNSUBSCRIBE and SPUBLISH. Unlike COMMAND GETKEYS a cluster finds the first key of PFMERGE
+ * if no other follows.
+ */
+export function slotPositions(spec: CommandSpec, args: ArgumentReader): number[] {
+  const { keySpecs } = resolve(spec, args)
+  return [...positions(keySpecs, args, true, true), ...positions(keySpecs, args, false)]
 }
 
-function positions(specs: readonly KeySpec[], args: ArgumentReader, isKey: boolean): number[] {
+function positions(specs: readonly KeySpec[], args: ArgumentReader, isKey: boolean, lenient = false): number[] {
   let found: number[] = []
   for (const spec of specs) {
     if (spec.isKey !== isKey) continue
     const begin = beginOf(spec.begin, args)
     if (begin === 0) continue
     const group = groupFrom(begin, spec, args)
+    if (group === null && lenient && found.length > 0 && begin >= args.count) continue
     if (group === null) return []
     if (spec.replaces && found.some((position) => args.text(position) !== '')) return []
     found = spec.replaces ? group : found.concat(group)

@@ -143,7 +143,7 @@ function dispatchMulti(session: Session, spec: CommandSpec, frame: Frame): boole
   const fits = run !== null && run.length < session.window.size
   const done = fits ? sendRun(session, spec, frame, run) : beginTransaction(session, spec, frame)
   // It was refused, but the client has sent more already: outside a transaction that must not be executed.
-  if (done && session.connection === null && frame.inHand > frame.end) session.mode.to('discarding')
+  if (done && session.connection === null && frame.inHand > frame.end) session.failTransaction()
   return done
 }
 

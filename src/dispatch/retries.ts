@@ -221,9 +221,14 @@ export class Retries {
   }
 
   /** Those that wait though they should have come before a command. */
-  #behind({ spec }: Repeatable, kept: Kept): Entry[] {
+  #behind({ spec, route }: Repeatable, kept: Kept): Entry[] {
     const concern = concernOf(spec, kept)
-    return this.#list.filter((entry) => orderMatters(concern, concernOf(entry.pending.spec, entry.kept)))
+    // Of what goes to all servers, no part is ahead of another one's.
+    const apart = ({ kept: { slot }, to }: Entry) =>
+      kept.slot === -1 && slot === -1 && to !== null && to !== route.endpoint
+    return this.#list.filter(
+      (entry) => !apart(entry) && orderMatters(concern, concernOf(entry.pending.spec, entry.kept)),
+    )
   }
 
   /** Sends the oldest, or gives it up; false if it has to wait. */

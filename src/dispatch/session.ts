@@ -298,9 +298,10 @@ export class Session implements RequestOwner, SubscriberOwner, Repeater, Travell
     else if (this.mode.current === 'queueing') this.mode.to('discarding')
   }
 
-  /** A command of the transaction is refused: as after any error while queueing EXEC must fail, which takes the transaction off Redis. */
-  abortTransaction(): void {
-    this.dropLease()
+  /** The transaction that has begun must fail, by EXECABORT: not for what others have done to watched keys. */
+  failTransaction(): void {
+    if (this.mode.current === 'queueing') this.dropLease()
+    else this.mode.to('discarding')
     this.conflict = false
   }
 

@@ -1,4 +1,4 @@
-import { keyPositions, shardChannelPositions } from '../commands/keys.js'
+import { slotPositions } from '../commands/keys.js'
 import { type CommandSpec, Flag } from '../commands/spec.js'
 import { Arguments } from '../resp/arguments.js'
 import type { Kept } from './again.js'
@@ -21,7 +21,7 @@ function keysOf(spec: CommandSpec, text: string): ReadonlySet<string> | null {
   if (spec.keySpecs.length === 0) return null
   const bytes = Buffer.from(text, 'latin1')
   const args = new Arguments(bytes, 0, bytes.length)
-  const positions = [...keyPositions(spec, args), ...shardChannelPositions(spec, args)]
+  const positions = slotPositions(spec, args)
   return positions.length === 0 ? null : new Set(positions.map((position) => args.text(position)))
 }
 

@@ -20,6 +20,7 @@ export function dispatchWatching(session: Session, spec: CommandSpec, frame: Fra
   if (shared) return subscribe(session, spec, frame)
   // Keys at another server than those that are watched.
   if (session.route !== session.ways.leaseRoute) {
+    if (spec.handling === 'script') return dispatchScript(session, spec, frame)
     return spec.handling === 'publish' ? publish(session, spec, frame) : forward(session, spec, frame)
   }
   if (spec.handling === 'refuse') return refuse(session, spec)
@@ -54,7 +55,7 @@ export function dispatchQueueing(session: Session, spec: CommandSpec, frame: Fra
   if (spec.handling === 'refuse' || isStandIn(spec)) {
     // As after any error while queueing, EXEC must fail: that takes the transaction off Redis.
     if (session.inflight > 0) return session.hold('drained')
-    session.abortTransaction()
+    session.failTransaction()
     if (isStandIn(spec)) return refuseAs(session, spec, 'refusedInTransaction', spec.name)
     return refuse(session, spec)
   }
@@ -143,7 +144,6 @@ export function dispatchDiscarding(session: Session, spec: CommandSpec, frame: F
 
 /** A faulty EXEC ends the transaction too, and says so. */
 function discardFaulty(session: Session, spec: CommandSpec, fault: string): true {
-  session.conflict = false
   const ends = spec.name === 'exec'
   if (ends) session.mode.to('open')
   const text = ends ? `EXECABORT Transaction discarded because of: ${fault.replace(/^ERR /, '')}` : fault

@@ -1,4 +1,12 @@
+import { IN_VAIN } from './cluster-refusals.ts'
 import { INTENDED_DIFFERENCES, type IntendedDifference } from './intended-differences.ts'
+
+/** Where and by what a transaction fails may be known sooner on a cluster, or later. */
+export const FAILING_TRANSACTION: IntendedDifference = {
+  command: new RegExp(`^${IN_VAIN}`),
+  reason: 'the transaction fails in any case, and so does its EXEC',
+  proxied: /^(\+QUEUED|-)/,
+}
 
 const CLUSTER_ONLY: readonly IntendedDifference[] = [
   {

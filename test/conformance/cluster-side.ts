@@ -1,6 +1,35 @@
-import type { RedisCluster } from '../helpers/cluster.ts'
+import { type RedisCluster, startCluster } from '../helpers/cluster.ts'
+import { RawClient } from '../helpers/raw.ts'
+import { startRedis } from '../helpers/redis.ts'
+import { startRespool } from '../helpers/respool.ts'
+import type { Cleanup } from '../integration/support.ts'
+import { Reference } from './cluster-reference.ts'
 import type { Step } from './corpus/script.ts'
-import { OtherClient, type Other } from './play.ts'
+import { OtherClient, type Other, type Side } from './play.ts'
+
+const SETTINGS = ['--hz', '100']
+
+export interface Sides {
+  readonly direct: Side
+  readonly proxied: Side
+  readonly reference: Reference
+}
+
+/** A single Redis, and respool in front of a cluster of three primaries. */
+export async function startSides(cleanup: Cleanup): Promise<Sides> {
+  const redis = cleanup.add(await startRedis({ args: SETTINGS }))
+  const cluster = cleanup.add(await startCluster({ args: SETTINGS }))
+  const respool = cleanup.add(await startRespool({ upstream: cluster.url }))
+  const sideOf = async (port: number, other: OtherClient | OtherOnCluster) => {
+    cleanup.also(() => other.close())
+    return { port, other, pacer: cleanup.client(await RawClient.connect(port)) }
+  }
+  return {
+    direct: await sideOf(redis.port, await OtherClient.connect(redis.port)),
+    proxied: await sideOf(respool.port, await OtherOnCluster.connect(cluster)),
+    reference: new Reference(cleanup.client(await RawClient.connect(redis.port))),
+  }
+}
 
 /** Another application, connected directly to each primary of a cluster. */
 export class OtherOnCluster implements Other {

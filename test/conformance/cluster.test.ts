@@ -6,18 +6,13 @@
  */
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { startCluster } from '../helpers/cluster.ts'
-import { RawClient } from '../helpers/raw.ts'
-import { startRedis } from '../helpers/redis.ts'
-import { startRespool } from '../helpers/respool.ts'
 import { Cleanup } from '../integration/support.ts'
 import { CLUSTER_DIFFERENCES, isOfCluster } from './cluster-differences.ts'
-import { Reference } from './cluster-reference.ts'
-import { OtherOnCluster } from './cluster-side.ts'
+import { startSides, type Sides } from './cluster-side.ts'
 import { corpus } from './corpus/index.ts'
 import type { Family, Protocol, Script } from './corpus/script.ts'
 import { Comparison } from './differences.ts'
-import { OtherClient, play, stepsOf, type Mode, type Side } from './play.ts'
+import { play, type Mode } from './play.ts'
 import { isWanted, ONLY, report, variantsOf } from './variants.ts'
 
 /** Without tags keys are in any slot; with one all keys of a script are in one, and nothing is refused because of them. */
@@ -30,26 +25,16 @@ const RUNS: readonly { mode: Mode['name']; tags: readonly string[] }[] = [
 ]
 /** Wait for something that comes only if nothing is refused: client-side caching, subscriptions within a transaction; keys in one slot. */
 const LEFT_OUT = /^(tracking: |connection: CLIENT TRACKING, RESP3|pub\/sub: inside a transaction$)/
-/** Not carried to their node yet: shard channels. */
-const NOT_YET = /^pub\/sub: (sharded confirmations|the same several times|RESET while|own messages)/
 const ONLY_TAGGED = /^blocking: (answered at once|woken by another client)$/
 /** Each cut of each script is tried with a single server. */
 const CUTS = 2
-const SETTINGS = ['--hz', '100']
 
-let direct: Side
-let proxied: Side
-let reference: Reference
+let sides: Sides
 const cleanup = new Cleanup()
 const comparison = new Comparison(CLUSTER_DIFFERENCES)
 
 before(async () => {
-  const redis = cleanup.add(await startRedis({ args: SETTINGS }))
-  const cluster = cleanup.add(await startCluster({ args: SETTINGS }))
-  const respool = cleanup.add(await startRespool({ upstream: cluster.url }))
-  direct = await sideOf(redis.port, await OtherClient.connect(redis.port))
-  proxied = await sideOf(respool.port, await OtherOnCluster.connect(cluster))
-  reference = new Reference(cleanup.client(await RawClient.connect(redis.port)))
+  sides = await startSides(cleanup)
 })
 after(() => cleanup.run())
 
@@ -57,7 +42,7 @@ for (const { mode, tags } of RUNS) {
   for (const protocol of [2, 3] as const) {
     describe(`RESP${protocol}, ${mode}${tags.length > 0 ? ', keys in one slot' : ''}`, () => {
       for (const family of corpus) {
-        const left = [LEFT_OUT, NOT_YET, ...(tags.length > 0 ? [] : [ONLY_TAGGED])]
+        const left = [LEFT_OUT, ...(tags.length > 0 ? [] : [ONLY_TAGGED])]
         const scripts = family.scripts.filter((script) => {
           const name = `${family.name}: ${script.name}`
           return isWanted(family, script, protocol) && !left.some((pattern) => pattern.test(name))
@@ -66,7 +51,7 @@ for (const { mode, tags } of RUNS) {
         test(family.name, async () => {
           const failures: string[] = []
           for (const [nth, script] of scripts.entries()) {
-            const played = tags.length > 0 ? await reference.tagged(script, tags[nth % tags.length]) : script
+            const played = tags.length > 0 ? await sides.reference.tagged(script, tags[nth % tags.length]) : script
             if (played !== null) failures.push(...(await failuresOf(family, played, protocol, mode)))
           }
           assert.ok(failures.length === 0, report(failures))
@@ -77,7 +62,7 @@ for (const { mode, tags } of RUNS) {
 }
 
 test('all that is refused, and every difference, still occurs', { skip: ONLY !== '' }, () => {
-  const stale = [...reference.stale(), ...comparison.stale().filter(isOfCluster)]
+  const stale = [...sides.reference.stale(), ...comparison.stale().filter(isOfCluster)]
   assert.deepEqual(
     stale.map(({ command, reason }) => `${command}: ${reason}`),
     [],
@@ -85,21 +70,11 @@ test('all that is refused, and every difference, still occurs', { skip: ONLY !==
 })
 
 async function failuresOf(family: Family, script: Script, protocol: Protocol, mode: Mode['name']): Promise<string[]> {
-  const outcome = await play(direct, await reference.rewrite(script, protocol), protocol, { name: 'step by step' })
-  const expected = {
-    ...outcome,
-    frames: outcome.frames.map((frames) => frames.map((frame) => reference.translate(frame))),
-  }
+  const { steps, outcome: expected } = await sides.reference.play(sides.direct, script, protocol)
   for (const variant of variantsOf(script, protocol, mode, CUTS)) {
-    const outcome = await play(proxied, script, protocol, variant)
-    const differences = comparison.between(stepsOf(script, protocol), protocol, expected, outcome)
+    const outcome = await play(sides.proxied, script, protocol, variant)
+    const differences = comparison.between(steps, protocol, expected, outcome)
     if (differences.length > 0) return [[`${family.name}: ${script.name}`, ...differences].join('\n')]
   }
   return []
-}
-
-async function sideOf(port: number, other: OtherClient | OtherOnCluster): Promise<Side> {
-  const pacer = cleanup.client(await RawClient.connect(port))
-  cleanup.also(() => other.close())
-  return { port, other, pacer }
 }

@@ -54,7 +54,8 @@ describe('unmodified clients on a cluster', { concurrency: 2, timeout: 300_000 }
         )
         if (topology !== 'one') return
         const databases = run.results.find(({ name }) => name === 'databases')
-        assert.match(databases?.detail ?? '', /SELECT is not allowed in cluster mode/)
+        // With a database that is not there node-redis dials again, for ever.
+        assert.match(databases?.detail ?? '', client.startsWith('node-redis') ? /^no end/ : /SELECT is not allowed/)
       })
     }
   }

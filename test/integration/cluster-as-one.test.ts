@@ -87,6 +87,23 @@ describe('a cluster as one Redis', () => {
     }
   })
 
+  it('reaches primaries that a session has no connection to yet, and those it has', async () => {
+    const fresh = cleanup.add(await startRespool({ upstream: cluster.url }))
+    const session = cleanup.client(await RawClient.connect(fresh.port))
+    // The first waits for the map of slots, and the others for connections to some of the nodes.
+    assert.equal(await ask(session, 'DBSIZE'), await ask(client, 'DBSIZE'))
+    const other = cleanup.add(await startRespool({ upstream: cluster.url }))
+    const second = cleanup.client(await RawClient.connect(other.port))
+    assert.deepEqual(
+      await pipeline(second, [
+        ['GET', 'key:1'],
+        ['SCRIPT', 'FLUSH'],
+        ['FUNCTION', 'FLUSH'],
+      ]),
+      ['$1\r\nv\r\n', '+OK\r\n', '+OK\r\n'],
+    )
+  })
+
   it('calls a script in all slots, also at a node that came later', async () => {
     const [, sha] = (await ask(client, 'SCRIPT', 'LOAD', "return redis.call('EXISTS', KEYS[1])")).split('\r\n')
     const call = (keys: string[]) =>

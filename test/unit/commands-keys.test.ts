@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
-import { keyPositions, shardChannelPositions } from '../../src/commands/keys.ts'
+import { keyPositions, slotPositions } from '../../src/commands/keys.ts'
 import { readCommandReply, type CommandRow } from '../../src/commands/reply.ts'
 import type { ArgumentReader, CommandSpec } from '../../src/commands/spec.ts'
 import { CommandTable } from '../../src/commands/table.ts'
@@ -199,9 +199,15 @@ describe('key positions', () => {
   it('do not include shard channels, which are told apart', () => {
     const args = reader(['SSUBSCRIBE', 'c1', 'c2'])
     assert.deepEqual(keyPositions(table.get('ssubscribe')!, args), [])
-    assert.deepEqual(shardChannelPositions(table.get('ssubscribe')!, args), [1, 2])
-    assert.deepEqual(shardChannelPositions(table.get('spublish')!, reader(['SPUBLISH', 'c', 'm'])), [1])
-    assert.deepEqual(shardChannelPositions(table.get('publish')!, reader(['PUBLISH', 'c', 'm'])), [])
-    assert.deepEqual(shardChannelPositions(table.get('get')!, reader(['GET', 'k'])), [])
+    assert.deepEqual(slotPositions(table.get('ssubscribe')!, args), [1, 2])
+    assert.deepEqual(slotPositions(table.get('spublish')!, reader(['SPUBLISH', 'c', 'm'])), [1])
+    assert.deepEqual(slotPositions(table.get('publish')!, reader(['PUBLISH', 'c', 'm'])), [])
+    assert.deepEqual(slotPositions(table.get('get')!, reader(['GET', 'k'])), [1])
+  })
+
+  it('decide the slot of PFMERGE also where there is only one', () => {
+    const args = reader(['PFMERGE', 'd'])
+    assert.deepEqual(keyPositions(table.get('pfmerge')!, args), [])
+    assert.deepEqual(slotPositions(table.get('pfmerge')!, args), [1])
   })
 })

@@ -1,15 +1,15 @@
-import { type CommandSpec, Flag } from '../../commands/spec.js'
+import { type CommandSpec, Flag, type Handling, isBlocking } from '../../commands/spec.js'
 import type { Endpoint } from '../../upstream/endpoint.js'
 import { hasArity } from '../local/syntax.js'
 import type { Mode } from '../mode.js'
 import { readRun } from '../run.js'
-import type { Frame } from '../send.js'
+import { blockTimeOf, type Frame } from '../send.js'
 import type { Session } from '../session.js'
 import { scan } from './scan.js'
 import { spreadOut } from './spread.js'
-import { NO_KEY, SEVERAL, slotOfCommand } from './place.js'
+import { FAULTY, NO_KEY, SEVERAL, slotOfCommand } from './place.js'
 import { addToTransaction, startTransaction } from './starting.js'
-import { refusedInTransaction, refusedOnCluster, refusedWhileWatching } from './unshared.js'
+import { concernsAll, refusedInTransaction, refusedOnCluster, refusedWhileWatching } from './unshared.js'
 
 /**
  * Decides which server of a cluster the command at hand goes to, ahead of the decision how it goes there.
@@ -30,7 +30,8 @@ export function findServer(session: Session, spec: CommandSpec, frame: Frame): b
   }
   const found = slotOfCommand(spec, frame.buf, frame.start, frame.end, frame.argc)
   // Redis finds a wrong number of arguments before it looks for keys: any server will do for that.
-  const slot = found === SEVERAL && !hasArity(spec, frame.argc) ? NO_KEY : found
+  const matters = found === SEVERAL || session.mode.current !== 'open'
+  const slot = matters && !hasArity(spec, frame.argc) ? NO_KEY : found
   return BY_MODE[session.mode.current](session, spec, frame, slot)
 }
 
@@ -60,6 +61,8 @@ function findOpen(session: Session, spec: CommandSpec, frame: Frame, slot: numbe
 /** A command that several servers may be concerned with. */
 function findSpread(session: Session, spec: CommandSpec, frame: Frame, slot: number): boolean | null {
   const { to } = spec.spread!
+  // As long as nobody knows the servers it waits where all others wait, and then comes here again.
+  if (session.context.topology.version === 0) return goToSlot(session, spec, NO_KEY)
   if (to === 'written') return goTo(session, session.written ?? session.context.topology.home, NO_KEY)
   if (slot >= 0) return goToSlot(session, spec, slot)
   // A blocking call holds up all that follows, wherever that goes.
@@ -79,6 +82,7 @@ function findForTransaction(session: Session, spec: CommandSpec, frame: Frame): 
   if (run === null) return startTransaction(session, spec)
   let slot = NO_KEY
   for (const step of run) {
+    if (concernsAll(step.spec)) return startTransaction(session, spec)
     const next = slotOfCommand(step.spec, frame.buf, step.start, step.end, step.argc)
     if (next === SEVERAL || (next !== NO_KEY && slot !== NO_KEY && next !== slot))
       return startTransaction(session, spec)
@@ -87,22 +91,39 @@ function findForTransaction(session: Session, spec: CommandSpec, frame: Frame): 
   return goToSlot(session, spec, slot)
 }
 
+const ELSEWHERE: readonly Handling[] = ['forward', 'script', 'subscribe']
+
+/** What a session that watches keys may do at another server: nothing that needs a connection of its own there. */
+function canLeave(spec: CommandSpec, frame: Frame): boolean {
+  return ELSEWHERE.includes(spec.handling) || (isBlocking(spec) && blockTimeOf(spec, frame) === -1)
+}
+
 /** The keys that are watched bind the transaction that follows, not what is done before it. */
 function findWatching(session: Session, spec: CommandSpec, frame: Frame, slot: number): boolean | null {
   const { ways } = session
   if (ways.leaseRoute === null) return findOpen(session, spec, frame, slot)
   if (refusedWhileWatching(session, spec, frame)) return true
+  if (spec.spread !== null && (slot === SEVERAL || concernsAll(spec)) && hasArity(spec, frame.argc))
+    return findSpread(session, spec, frame, slot)
   const publishes = spec.handling === 'publish' && spec.spread === null
   if (slot === session.transactionSlot || (slot === NO_KEY && !publishes)) return stay(session, slot)
-  const apart = spec.handling === 'forward' || spec.handling === 'subscribe' || publishes
-  if (slot === SEVERAL || !apart) return cross(session, spec)
+  if (slot === SEVERAL || !(publishes || canLeave(spec, frame))) return cross(session, spec)
   return goToSlot(session, spec, slot)
 }
 
 function findQueueing(session: Session, spec: CommandSpec, frame: Frame, slot: number): boolean | null {
   const { ways } = session
+  if (session.transactionSlot === FAULTY) {
+    if (session.inflight > 0) return session.hold('drained')
+    session.failTransaction()
+    return null
+  }
   const refused = refusedInTransaction(session, spec, frame)
   if (refused !== null) return refused
+  if (spec.name === 'watch' && slot !== NO_KEY) {
+    session.answerError(spec, 'watchInMulti')
+    return true
+  }
   if (slot === NO_KEY || ways.leaseRoute === null) return stay(session, slot)
   if (session.transactionSlot === NO_KEY && slot !== SEVERAL) {
     const owner = session.context.topology.primaryOf(slot)
@@ -111,7 +132,7 @@ function findQueueing(session: Session, spec: CommandSpec, frame: Frame, slot: n
   if (slot === session.transactionSlot) return stay(session, slot)
   // As after any error while queueing, EXEC must fail: that takes the transaction off Redis.
   if (session.inflight > 0) return session.hold('drained')
-  session.abortTransaction()
+  session.failTransaction()
   return cross(session, spec)
 }
 

@@ -1,4 +1,4 @@
-import { keyPositions, shardChannelPositions } from '../../commands/keys.js'
+import { slotPositions } from '../../commands/keys.js'
 import { slotOf } from '../../commands/slot.js'
 import type { CommandSpec } from '../../commands/spec.js'
 import { Arguments, argumentStart } from '../../resp/arguments.js'
@@ -8,6 +8,8 @@ import { headerValue } from '../../resp/header.js'
 export const NO_KEY = -1
 /** In place of a slot: its keys are in several. */
 export const SEVERAL = -2
+/** In place of the slot of a transaction: it fails, wherever its keys are. */
+export const FAULTY = -3
 
 /** The slot that a command's keys are in. Of one that Redis will find faulty any key will do, or none. */
 export function slotOfCommand(spec: CommandSpec, buf: Buffer, start: number, end: number, argc: number): number {
@@ -22,7 +24,7 @@ export function slotOfCommand(spec: CommandSpec, buf: Buffer, start: number, end
 
 function slotOfKeys(spec: CommandSpec, args: Arguments): number {
   let slot = NO_KEY
-  for (const position of [...keyPositions(spec, args), ...shardChannelPositions(spec, args)]) {
+  for (const position of slotPositions(spec, args)) {
     const next = slotOf(args.bytes(position))
     if (slot !== NO_KEY && next !== slot) return SEVERAL
     slot = next

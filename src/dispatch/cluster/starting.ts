@@ -1,4 +1,4 @@
-import type { CommandSpec } from '../../commands/spec.js'
+import type { CommandSpec, Handling } from '../../commands/spec.js'
 import { Arguments } from '../../resp/arguments.js'
 import { command, OK, QUEUED } from '../../resp/encode.js'
 import { StepReply } from '../../upstream/handshake.js'
@@ -6,7 +6,7 @@ import { isHarmless } from '../local/local.js'
 import { faultOf } from '../local/syntax.js'
 import { type Frame, holdFor } from '../send.js'
 import type { Session } from '../session.js'
-import { NO_KEY, SEVERAL } from './place.js'
+import { FAULTY, NO_KEY, SEVERAL } from './place.js'
 import { refusedInTransaction } from './unshared.js'
 
 /**
@@ -40,7 +40,9 @@ export function addToTransaction(session: Session, spec: CommandSpec, frame: Fra
   const refused = refusedInTransaction(session, spec, frame)
   if (refused !== null) return refused
   const args = new Arguments(frame.buf, frame.start, frame.end)
-  if (slot === NO_KEY && faultOf(spec, args) === null) {
+  // Any server can say what is wrong.
+  if (spec === session.context.table.other || faultOf(spec, args) !== null) return begin(session, spec, FAULTY)
+  if (slot === NO_KEY || spec.name === 'watch') {
     switch (spec.name) {
       case 'multi':
         session.answerError(spec, 'multiNested')
@@ -65,8 +67,12 @@ export function addToTransaction(session: Session, spec: CommandSpec, frame: Fra
   return begin(session, spec, slot)
 }
 
+/** What does nothing in a transaction but wait in the queue. */
+const PLAIN: readonly Handling[] = ['forward', 'publish', 'block', 'blockIf']
+const PLAIN_NAMES: readonly string[] = ['unwatch', 'eval', 'eval_ro']
+
 function keep(session: Session, spec: CommandSpec, { buf, start, end }: Frame): boolean {
-  const plain = spec.handling === 'forward' || (spec.handling === 'local' && isHarmless(spec))
+  const plain = PLAIN.includes(spec.handling) || PLAIN_NAMES.includes(spec.name) || isHarmless(spec)
   const bytes = session.starting.reduce((sum, text) => sum + text.length, end - start)
   if (!plain || session.starting.length >= MOST_COMMANDS || bytes > MOST_BYTES) return false
   session.starting = [...session.starting, buf.toString('latin1', start, end)]
@@ -79,7 +85,7 @@ function begin(session: Session, spec: CommandSpec, slot: number): boolean | nul
   const owner = slot < 0 ? topology.home : topology.primaryOf(slot)
   if (session.inflight > 0) return session.hold('drained')
   if (owner === null || slot === SEVERAL) {
-    session.mode.to('discarding')
+    session.failTransaction()
     session.answerError(spec, slot === SEVERAL ? 'crossSlot' : 'slotNotServed')
     return true
   }
@@ -87,7 +93,7 @@ function begin(session: Session, spec: CommandSpec, slot: number): boolean | nul
   if (!session.ways.takeLease(spec, 'multi')) return false
   const { lease } = session
   if (lease === null) {
-    session.mode.to('discarding')
+    session.failTransaction()
     return true
   }
   if (!lease.usable) return holdFor(session, lease)
@@ -96,7 +102,8 @@ function begin(session: Session, spec: CommandSpec, slot: number): boolean | nul
   // Redis will refuse EXEC if it takes any of them otherwise than was said.
   for (const text of [MULTI, ...session.starting]) lease.sendText(new StepReply(clock.now, deadline, () => {}), text)
   session.starting = []
-  session.transactionSlot = session.slot = slot
+  session.transactionSlot = slot
+  session.slot = slot < 0 ? NO_KEY : slot
   session.mode.to('queueing')
   return null
 }

@@ -40,13 +40,21 @@ export function refusedInTransaction(
   spec: CommandSpec,
   { buf, start, end, argc }: Frame,
 ): boolean | null {
-  if (!ties(spec) || (LEAVES.includes(spec.name) && hasArity(spec, argc))) return null
+  if (!(ties(spec) || concernsAll(spec)) || (LEAVES.includes(spec.name) && hasArity(spec, argc))) return null
   if (session.inflight > 0) return session.hold('drained')
-  if (session.mode.current === 'queueing') session.abortTransaction()
-  else session.mode.to('discarding')
+  session.failTransaction()
   session.starting = []
-  const code = spec.handling === 'relay' ? 'refusedOnCluster' : 'refusedInTransaction'
+  const code = concernsAll(spec)
+    ? 'notByOneNode'
+    : spec.handling === 'relay'
+      ? 'refusedOnCluster'
+      : 'refusedInTransaction'
   return refuseTie(session, spec, new Arguments(buf, start, end), code)
+}
+
+/** True if one server's answer would be wrong: it has not all the keys, or all settings. */
+export function concernsAll({ spread }: CommandSpec): boolean {
+  return spread !== null && (spread.to === 'primaries' || spread.to === 'scan')
 }
 
 const ALONE: readonly Handling[] = ['relay', 'subscribe']
