@@ -26,7 +26,7 @@ const { Redis: Constructor, Cluster } = (await import(library || 'ioredis')) as 
 function create(options: Record<string, unknown>): Redis {
   switch (topology) {
     case 'cluster':
-      return new Cluster([{ host, port }], { redisOptions: options }) as unknown as Redis
+      return new Cluster([{ host, port }], { redisOptions: options, shardedSubscribers: true }) as unknown as Redis
     case 'sentinel':
       return new Constructor({ sentinels: [{ host, port }], name: SERVICE, ...options })
     case 'tls':
@@ -427,6 +427,27 @@ const scenarios: Scenarios<Redis> = {
     equal(await inbox.take(), [key('news.*'), key('news.art'), 'x'])
     equal(await subscriber.punsubscribe(key('news.*')), 0)
     equal(await client.publish(key('news.art'), 'nobody'), 0)
+  },
+
+  async 'sharded pub/sub'({ client, another, unique }) {
+    const names = Array.from({ length: 6 }, (_, i) => `${unique}:${i}`)
+    const subscriber = await another()
+    const inbox = new Inbox<[string, string]>()
+    subscriber.on('smessage', (channel: string, text: string) => inbox.put([channel, text]))
+    // All of them hash to different slots, so they are asked for one by one.
+    for (const [i, name] of names.entries()) equal(await subscriber.ssubscribe(name), i + 1)
+    for (let i = 0; i < 10; i++) for (const name of names) equal(await client.spublish(name, String(i)), 1)
+    const texts = Object.fromEntries(names.map((name) => [name, [] as string[]]))
+    for (let i = 0; i < 10 * names.length; i++) {
+      const [channel, text] = await inbox.take()
+      texts[channel].push(text)
+    }
+    for (const name of names) equal(texts[name].join(), '0,1,2,3,4,5,6,7,8,9')
+    for (const [i, name] of names.entries()) {
+      equal(await subscriber.sunsubscribe(name), names.length - i - 1)
+      equal(await client.spublish(name, 'nobody'), 0)
+    }
+    equal(inbox.size, 0)
   },
 
   async databases({ client, another, key }) {

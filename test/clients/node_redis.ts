@@ -448,6 +448,26 @@ const scenarios: Scenarios<Client> = {
     equal(await client.publish(key('news.art'), 'nobody'), 0)
   },
 
+  async 'sharded pub/sub'({ client, another, unique }) {
+    const names = Array.from({ length: 6 }, (_, i) => `${unique}:${i}`)
+    const subscriber = await another()
+    const inbox = new Inbox<[string, string]>()
+    // All of them hash to different slots, so they are asked for one by one.
+    for (const name of names) await subscriber.sSubscribe(name, (text, channel) => inbox.put([channel, text]))
+    for (let i = 0; i < 10; i++) for (const name of names) equal(await client.sPublish(name, String(i)), 1)
+    const texts = Object.fromEntries(names.map((name) => [name, [] as string[]]))
+    for (let i = 0; i < 10 * names.length; i++) {
+      const [channel, text] = await inbox.take()
+      texts[channel].push(text)
+    }
+    for (const name of names) equal(texts[name].join(), '0,1,2,3,4,5,6,7,8,9')
+    for (const name of names) {
+      await subscriber.sUnsubscribe(name)
+      equal(await client.sPublish(name, 'nobody'), 0)
+    }
+    equal(inbox.size, 0)
+  },
+
   async databases({ client, another, key }) {
     const third = await another({ database: 3 })
     equal(await client.set(key('same'), 'zero'), 'OK')

@@ -467,6 +467,37 @@ def pubsub_patterns(c):
     p.close()
 
 
+@scenario("sharded pub/sub")
+def sharded_pubsub(c):
+    names = [f"{c.prefix.strip('{}')}:{i}" for i in range(6)]
+    p = c.r.pubsub()
+
+    def heard():
+        deadline = time.monotonic() + 5
+        while time.monotonic() < deadline:
+            message = p.get_sharded_message(timeout=0.5)
+            if message is not None:
+                return message["type"], message["channel"], message["data"]
+        raise AssertionError("no message within 5 s")
+
+    # All of them hash to different slots, so they are asked for one by one.
+    for i, name in enumerate(names):
+        p.ssubscribe(name)
+        equal(heard(), ("ssubscribe", name.encode(), i + 1))
+    for i in range(10):
+        for name in names:
+            equal(c.r.spublish(name, i), 1)
+    everything = [heard() for _ in range(10 * len(names))]
+    for name in names:
+        own = [data for kind, channel, data in everything if (kind, channel) == ("smessage", name.encode())]
+        equal(own, [b"%d" % i for i in range(10)])
+    for i, name in enumerate(names):
+        p.sunsubscribe(name)
+        equal(heard(), ("sunsubscribe", name.encode(), len(names) - i - 1))
+        equal(c.r.spublish(name, "nobody"), 0)
+    p.close()
+
+
 @scenario("databases")
 def databases(c):
     k, third = c.key("same"), c.client(db=3)

@@ -31,6 +31,7 @@ export const SCENARIOS = [
   'blocking pop timing out',
   'pub/sub channels',
   'pub/sub patterns',
+  'sharded pub/sub',
   'databases',
   'wrong type error',
   'missing keys',

@@ -63,6 +63,7 @@ interface Changes {
   host?: string
   /** With TLS. */
   tls?: Partial<UpstreamTls>
+  kind?: UpstreamSettings['upstream']['target']['kind']
 }
 
 /** An endpoint on its own, as the proxy puts it together, with a clock that the test turns. */
@@ -78,12 +79,12 @@ export class Pool {
   readonly #requests = new ReadBuffer()
 
   constructor(t: TestContext, port: number, changes: Changes = {}) {
-    const { upstream, pool, leases, password, host = '127.0.0.1' } = changes
+    const { upstream, pool, leases, password, host = '127.0.0.1', kind = 'standalone' } = changes
     const settings: UpstreamSettings = {
       upstream: {
         ...SETTINGS.upstream,
         ...upstream,
-        target: { ...SETTINGS.upstream.target, password: password ?? null },
+        target: { ...SETTINGS.upstream.target, kind, password: password ?? null },
       },
       pool: { ...SETTINGS.pool, ...pool, leases: { ...SETTINGS.pool.leases, ...leases } },
     }

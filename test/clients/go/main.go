@@ -48,6 +48,7 @@ var scenarios = []scenario{
 	{"blocking pop timing out", blockingPopTimeout},
 	{"pub/sub channels", pubSubChannels},
 	{"pub/sub patterns", pubSubPatterns},
+	{"sharded pub/sub", shardedPubSub},
 	{"databases", databases},
 	{"wrong type error", wrongType},
 	{"missing keys", missingKeys},
@@ -520,6 +521,28 @@ func pubSubPatterns(e *environment) {
 	same(subscriber.PUnsubscribe(e.ctx), nil)
 	last := value(subscriber.Receive(e.ctx)).(*redis.Subscription)
 	same([]any{last.Kind, last.Count}, []any{"punsubscribe", 0})
+}
+
+func shardedPubSub(e *environment) {
+	// All of them hash to different slots, so each has a subscriber of its own.
+	for n := 0; n < 6; n++ {
+		name := fmt.Sprint(e.unique, ":", n)
+		subscriber := e.SSubscribe(e.ctx, name)
+		defer subscriber.Close()
+		first := value(subscriber.Receive(e.ctx)).(*redis.Subscription)
+		same([]any{first.Kind, first.Channel, first.Count}, []any{"ssubscribe", name, 1})
+		for i := 0; i < 10; i++ {
+			gives(int64(1))(e.SPublish(e.ctx, name, i).Result())
+		}
+		for i := 0; i < 10; i++ {
+			received := value(subscriber.ReceiveMessage(e.ctx))
+			same([]string{received.Channel, received.Payload}, []string{name, fmt.Sprint(i)})
+		}
+		same(subscriber.SUnsubscribe(e.ctx), nil)
+		last := value(subscriber.Receive(e.ctx)).(*redis.Subscription)
+		same([]any{last.Kind, last.Count}, []any{"sunsubscribe", 0})
+		gives(int64(0))(e.SPublish(e.ctx, name, "nobody").Result())
+	}
 }
 
 func databases(e *environment) {
