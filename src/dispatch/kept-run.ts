@@ -1,6 +1,7 @@
 import type { CommandSpec } from '../commands/spec.js'
 import { ERROR_FRAMES } from '../errors.js'
 import { MINUS } from '../resp/bytes.js'
+import { OK, QUEUED } from '../resp/encode.js'
 import type { UpstreamConnection } from '../upstream/connection.js'
 import { StepReply } from '../upstream/handshake.js'
 import type { Loss, Pending } from '../upstream/pending.js'
@@ -87,14 +88,14 @@ class KeptRun implements Repeatable {
   /** The connection has lost a member; the members are lost in their order. True if nothing is to be said of it now. */
   holdsLoss(member: Request, loss: Loss): boolean {
     if (this.#settled) return false
-    if (member !== this.end) return loss !== 'timedOut'
+    if (member !== this.end) return true
     this.#refusal = null
     this.#replies.clear()
     // Without EXEC nothing was executed, whatever was written before it.
     if (loss === 'notSent' && this.session.lost(this, loss)) return true
     this.#settled = true
     this.route.answered(this.session.lease)
-    if (loss !== 'timedOut') for (const other of this.members) if (other !== member && !other.done) other.lose(loss)
+    this.#answerUpToEnd(QUEUED)
     return false
   }
 
@@ -114,8 +115,15 @@ class KeptRun implements Repeatable {
   giveUp(frame: string): void {
     this.#settled = true
     this.route.answered(this.session.lease)
+    this.#answerUpToEnd(frame)
+    this.end.giveUp(ERROR_FRAMES.execAborted)
+  }
+
+  /** Whatever has happened is told behind MULTI, as by a server: a library would not read on behind one that fails. */
+  #answerUpToEnd(frame: string): void {
+    const [multi] = this.members
     for (const member of this.members) {
-      if (!member.done) member.giveUp(member === this.end ? ERROR_FRAMES.execAborted : frame)
+      if (!member.done && member !== this.end) member.giveUp(member === multi ? OK : frame)
     }
   }
 }

@@ -78,8 +78,6 @@ def caught(function, *arguments):
     try:
         return function(*arguments)
     except redis.RedisError as error:
-        if isinstance(error, redis.ConnectionError):
-            record("dropped", "", "", "")
         return error
 
 
@@ -109,7 +107,7 @@ PREFIXES = {
 
 
 def session(number):
-    client = redis.Redis(host=HOST, port=PORT, retry=Retry(NoBackoff(), 0), single_connection_client=True)
+    client = redis.Redis(host=HOST, port=PORT, retry=Retry(NoBackoff(), 0))
     step = number
     while not over.is_set():
         play(client, f"{NAME}:{number}", step)

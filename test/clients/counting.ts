@@ -38,7 +38,6 @@ export async function counting(open: (host: string, port: number) => Promise<Con
       connection ??= await open(host, port)
       await play(connection, `${name}:${nth}`, step)
       if (!connection.isLost()) continue
-      record('dropped', '', '', '')
       connection.close()
       connection = undefined
     }

@@ -1,7 +1,9 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import type { Readable, Writable } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { RawClient } from '../helpers/raw.ts'
+import type { Respool } from '../helpers/respool.ts'
 import { goProgram, pythonWith } from '../helpers/toolchain.ts'
 import { until } from '../helpers/waiting.ts'
 import { bulkText } from '../integration/support.ts'
@@ -25,7 +27,9 @@ const NOT_DONE =
 export class Counting {
   commands = 0
   conflicts = 0
-  dropped = 0
+  /** Connections that took the place of others; known at the end. */
+  reconnected = NaN
+  #accepted = 0
   /** Error replies by operation and text, and how many. */
   readonly errors = new Map<string, number>()
   /** Replies that were not what they had to be. */
@@ -41,13 +45,18 @@ export class Counting {
    * Starts all libraries with so many sessions each, and waits until each of them works.
    * @param prefix of the names of sessions, which are part of their keys
    */
-  static async start(port: number, sessions: number, prefix = ''): Promise<Counting> {
-    const counting = new Counting()
+  static async start({ port, admin }: Respool, sessions: number, prefix = ''): Promise<Counting> {
+    const counting = new Counting(admin)
     const working = Object.entries(PROGRAMS).map(async ([name, { prepare, between = [] }]) => {
       const [executable, ...args] = await prepare()
       return counting.#run(executable, [...args, '127.0.0.1', `${port}`, ...between, `${sessions}`, prefix + name])
     })
     await Promise.all(working)
+    // Some libraries open more than one.
+    for (let before = NaN; before !== counting.#accepted; await sleep(300)) {
+      before = counting.#accepted
+      counting.#accepted = await accepted(admin)
+    }
     return counting
   }
 
@@ -55,10 +64,13 @@ export class Counting {
     return [...this.errors.values()].reduce((sum, count) => sum + count, 0)
   }
 
-  /** Ends it in an orderly way: no command is cut off. */
+  private constructor(readonly admin: string) {}
+
+  /** Ends it in an orderly way, so that no command is cut off, and looks whether libraries had to connect again. */
   async stop(): Promise<void> {
     for (const { stdin } of this.#children) stdin.end()
     await Promise.all(this.#done)
+    this.reconnected = (await accepted(this.admin)) - this.#accepted
   }
 
   kill(): void {
@@ -84,7 +96,7 @@ export class Counting {
   summary(): string {
     const errors = [...this.errors].map(([text, count]) => `${count} × ${text}`).join('; ')
     return (
-      `${this.commands} commands, ${this.conflicts} conflicts, ${this.dropped} connections dropped, ` +
+      `${this.commands} commands, ${this.conflicts} conflicts, ${this.reconnected} connections dropped, ` +
       `${this.errorCount} errors${errors === '' ? '' : `: ${errors}`}`
     )
   }
@@ -111,8 +123,7 @@ export class Counting {
   #judge(line: string): void {
     const [operation, key, value, reply] = line.split('\t')
     this.commands++
-    if (operation === 'dropped') this.dropped++
-    else if (operation === 'incr' || operation === 'exec') this.#counted(operation, key, reply)
+    if (operation === 'incr' || operation === 'exec') this.#counted(operation, key, reply)
     else if (operation === 'multi') this.#countedTwice(key, value, reply)
     else if (operation === 'get') this.#read(key, reply)
     else this.#written(operation, key, value, reply)
@@ -162,4 +173,9 @@ export class Counting {
     const text = `${operation} ${reply.slice(1).replace(/\d+ 127\.0\.0\.1:\d+/, 'SLOT ADDRESS')}`
     this.errors.set(text, (this.errors.get(text) ?? 0) + 1)
   }
+}
+
+async function accepted(admin: string): Promise<number> {
+  const { connectionsAccepted } = (await (await fetch(`${admin}/stats`)).json()) as { connectionsAccepted: number }
+  return connectionsAccepted
 }

@@ -25,7 +25,7 @@ describe('resharding under load', { timeout: 180_000 }, () => {
   after(() => suite.run())
 
   it('brings no error, and loses or doubles nothing', async (context) => {
-    const counting = await Counting.start(respool.port, SESSIONS)
+    const counting = await Counting.start(respool, SESSIONS)
     suite.also(() => counting.kill())
     const [source, target] = cluster.primaries
     const started = Date.now()
@@ -43,7 +43,7 @@ describe('resharding under load', { timeout: 180_000 }, () => {
   })
 
   it('of slots that hold all keys, some here and some there, brings none either', async (context) => {
-    const counting = await Counting.start(respool.port, 2, '{hot}')
+    const counting = await Counting.start(respool, 2, '{hot}')
     suite.also(() => counting.kill())
     const slots = await Promise.all(
       // Counters have the first tag, and texts the other.
@@ -69,7 +69,7 @@ const redirected = async (respool: Respool) => {
 function check(counting: Counting): void {
   assert.deepEqual(counting.wrong, [])
   assert.deepEqual([...counting.errors], [])
-  assert.equal(counting.dropped, 0)
+  assert.equal(counting.reconnected, 0)
 }
 
 /** Moves a slot to another primary, a few keys at a time; answers how many. */

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"strconv"
 	"strings"
@@ -147,9 +146,5 @@ func (c *counting) record(operation, key, value string, reply any, err error) {
 	}
 	c.Lock()
 	defer c.Unlock()
-	var network net.Error
-	if errors.Is(err, io.EOF) || errors.As(err, &network) {
-		_, _ = fmt.Fprint(c.out, "dropped\t\t\t\n")
-	}
 	_, _ = fmt.Fprintf(c.out, "%s\t%s\t%s\t%s\n", operation, key, value, strings.Join(strings.Fields(text), " "))
 }
