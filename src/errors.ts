@@ -51,6 +51,7 @@ export const ERRORS = {
   clientNameInvalid: row('ERR Client names cannot contain spaces, newlines or special characters.'),
   noSuchClient: row('ERR No such client'),
   crossSlot: row("CROSSSLOT Keys in request don't hash to the same slot"),
+  readOnlyReplica: row("READONLY You can't write against a read only replica."),
   slotNotServed: row('CLUSTERDOWN Hash slot not served', true),
   connectionsExceeded: row('ERR max number of clients reached', true, true),
 
@@ -58,6 +59,7 @@ export const ERRORS = {
   upstreamDown: row('TRYAGAIN respool has no connection to Redis: the command was not sent', true),
   holdExpired: row('TRYAGAIN respool waited in vain for a connection to Redis: the command was not sent', true),
   heldExceeded: row('TRYAGAIN too many commands wait for a connection to Redis: the command was not sent', true),
+  noReplica: row('TRYAGAIN respool has no replica to read from: the command was not sent', true),
   upstreamAuth: row('ERR respool could not log in to Redis: check the user and password of its upstream'),
   leaseTimeout: row('TRYAGAIN no dedicated connection to Redis became free in time: raise pool.leases.max', true),
   leaseWaitersExceeded: row('TRYAGAIN too many sessions wait for a dedicated connection: raise pool.leases.max', true),

@@ -1,5 +1,6 @@
 import { hostname } from 'node:os'
-import type { Config } from './config/config.js'
+import { describeAddress } from './config/address.js'
+import type { Config, Reading } from './config/config.js'
 import { CommandTable } from './commands/table.js'
 import { Databases } from './dispatch/databases.js'
 import { Learner } from './dispatch/learner.js'
@@ -35,6 +36,11 @@ const USUAL_SERVICE = 'mymaster'
 /** Commands that go to Redis after all. */
 function withdrawn({ cluster, sentinel }: Config['standIn']): string[] {
   return [...(cluster ? [] : ['cluster']), ...(sentinel ? [] : ['sentinel'])]
+}
+
+/** Whether the applications of a listener read from other servers than they write to; one Redis has no others. */
+function readsElsewhere({ upstream }: Config, { reads }: Reading): boolean {
+  return reads !== 'primary' && upstream.target.kind !== 'standalone'
 }
 
 /** Everything put together: what main starts and stops, and what the admin server shows. */
@@ -79,7 +85,11 @@ export class Proxy {
       databases: new Databases((index) => this.#askDatabase(index), this.#upstreams.topology.sharded ? 1 : null),
       login: new Login(target),
       scripts: new ScriptMemory(config.scripts.cacheCount, config.scripts.cacheBytes),
-      standIn: { ...config.standIn, service: target.service ?? USUAL_SERVICE },
+      standIn: {
+        ...config.standIn,
+        service: target.service ?? USUAL_SERVICE,
+        places: { primary: null, replica: null },
+      },
       lookahead: new RequestScanner(limits),
       keeps: target.kind !== 'standalone',
       retrying: { count: 0, most: config.upstream.maxHeld },
@@ -105,7 +115,8 @@ export class Proxy {
     }
     const { connections: maxConnections, handshakeTimeout } = config.limits
     this.#listeners = config.listen.map((listen) => {
-      const options = { ...listen, maxConnections, handshakeTimeout }
+      const reading = readsElsewhere(config, listen) ? listen : null
+      const options = { ...listen, reading, maxConnections, handshakeTimeout }
       return new Listener(options, downstream, this.connections, this.#handshaking, log)
     })
   }
@@ -118,7 +129,10 @@ export class Proxy {
       setInterval(() => this.#sweepDownstream(), DOWNSTREAM_SWEEP),
     )
     if (this.config.upstream.start === 'eager') await this.#upstreams.whenUp()
-    for (const listener of this.#listeners) this.listening.push(await listener.listen())
+    for (const listener of this.#listeners) {
+      this.listening.push(describeAddress(await listener.listen()))
+      this.#dispatch.standIn.places[listener.options.role] ??= listener.place
+    }
     this.#started = true
     const { home } = this.#upstreams.topology
     this.log.event('info', 'started', { listening: this.listening, upstream: home.name })

@@ -1,6 +1,28 @@
 /** How applications get upstream connections: for each command, or one for as long as they are connected. */
 export type Pooling = 'command' | 'session'
 
+/**
+ * Which servers read for an application.
+ *
+ * - primary: the one that it writes to
+ * - prefer-replica: a replica, or the primary while none is up
+ * - replica: a replica, or nobody
+ * - random: any of them, another one each time
+ * - nearest: those that answer fastest
+ */
+export type ReadPreference = (typeof READ_PREFERENCES)[number]
+export const READ_PREFERENCES = ['primary', 'prefer-replica', 'replica', 'random', 'nearest'] as const
+
+/** What a listener is to applications. */
+export type ListenerRole = 'primary' | 'replica'
+
+/** How the applications of one listener read; `readYourWrites` in ms, 0 = off. */
+export interface Reading {
+  readonly role: ListenerRole
+  readonly reads: ReadPreference
+  readonly readYourWrites: number
+}
+
 /** Where to listen or connect. An empty `host` means every interface, IPv4 and IPv6, as `server.listen` reads it. */
 export type Address = { kind: 'tcp'; host: string; port: number } | { kind: 'unix'; path: string }
 
@@ -69,7 +91,7 @@ export interface UpstreamTarget {
  */
 export interface Config {
   /** `announce` is what applications are told about the listener; null for where they have dialled. */
-  listen: { address: Address; pooling: Pooling; announce: Place | null; tls: ListenerTls | null }[]
+  listen: ({ address: Address; pooling: Pooling; announce: Place | null; tls: ListenerTls | null } & Reading)[]
   /** Null if switched off. */
   admin: Address | null
   upstream: {

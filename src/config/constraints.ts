@@ -26,6 +26,8 @@ export const CONSTRAINTS: readonly Constraint[] = [
   { paths: ['upstream.url', 'listen'], violation: loop },
   { paths: ['listen'], violation: sharedListener },
   { paths: ['listen', 'upstream.url'], violation: oneForMany },
+  { paths: ['listen', 'upstream.url'], violation: noReplicas },
+  { paths: ['listen'], violation: readsElsewhere },
   { paths: ['admin', 'listen'], violation: adminOnListener },
   ...TLS_CONSTRAINTS,
 ]
@@ -39,6 +41,25 @@ function loop({ listen, upstream }: Settings): string | null {
 function oneForMany({ listen, upstream }: Settings): string | null {
   if (upstream.url?.kind !== 'cluster' || listen.every(({ pooling }) => pooling === 'command')) return null
   return 'cannot have pooling: session with a cluster, since one connection does not lead to all of its nodes (leave pooling out)'
+}
+
+function noReplicas({ listen, upstream }: Settings): string | null {
+  if (
+    upstream.url?.kind !== 'standalone' ||
+    !listen.some(({ role, reads }) => role === 'replica' || reads === 'replica')
+  )
+    return null
+  return 'cannot read from replicas of one Redis, which are not known (leave role and reads out, or give a cluster or sentinels)'
+}
+
+function readsElsewhere({ listen }: Settings): string | null {
+  for (const { role, reads, pooling } of listen) {
+    if (role === 'replica' && (reads === 'primary' || reads === 'prefer-replica'))
+      return `cannot have role: replica with reads: ${reads}, since a replica listener never leads to a primary (leave reads out)`
+    if (reads !== 'primary' && pooling === 'session')
+      return 'cannot have pooling: session with reads from replicas, since one connection does not lead to several servers (leave pooling out)'
+  }
+  return null
 }
 
 function sharedListener({ listen }: Settings): string | null {

@@ -18,13 +18,14 @@ interface Range {
   zero?: string
 }
 
+/** @param byDefault null if it depends on something else, or may be left out */
 export function duration(
-  byDefault: string | number,
+  byDefault: string | number | null,
   description: string,
   { min = '1ms', max = LONGEST, zero }: Range = {},
 ) {
   const title = `a duration from ${min} to ${max}${orZero(zero)}, such as 250ms, 2.5s, 5m or 1h, or a number of milliseconds`
-  const options = { default: byDefault, title, description }
+  const options = { ...(byDefault === null ? {} : { default: byDefault }), title, description }
   const check = within(parseDuration(min), parseDuration(max), zero, title)
   return Type.Codec(Type.Union([Type.String({ pattern: DURATION_PATTERN }), Type.Integer({ minimum: 0 })], options))
     .Decode((given) => check(parseDuration(given)))

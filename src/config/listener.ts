@@ -1,10 +1,13 @@
-import Type, { type Static } from 'typebox'
+import Type, { type Static, type StaticDecode } from 'typebox'
 import { describeAddress, parseAddress, parsePlace } from './address.js'
-import type { Config, ListenerTls } from './config.js'
-import { ADDRESS, choice, text, TLS_VERSIONS } from './kinds.js'
+import { type Config, type ListenerTls, READ_PREFERENCES, type Reading } from './config.js'
+import { ADDRESS, choice, duration, text, TLS_VERSIONS } from './kinds.js'
 import { Mistake } from './mistake.js'
 
 type Listener = Config['listen'][number]
+
+/** The default, ms. */
+const READ_YOUR_WRITES = 1000
 
 const CLIENT_AUTH = ['none', 'optional', 'require'] as const
 
@@ -43,6 +46,23 @@ const entry = Type.Object(
       }),
     ),
     tls: Type.Optional(tls),
+    role: Type.Optional(
+      Type.Enum(['primary', 'replica'], {
+        title: 'primary or replica',
+        description: 'What it is to applications: on a replica they only read. Without it, primary.',
+      }),
+    ),
+    reads: Type.Optional(
+      Type.Enum([...READ_PREFERENCES], {
+        title: `one of ${READ_PREFERENCES.join(', ')}`,
+        description: 'Which servers read: primary, unless said otherwise, and replica for a replica listener.',
+      }),
+    ),
+    readYourWrites: Type.Optional(
+      duration(null, 'How long after a write its session reads the same slot from the primary. Without it, 1s.', {
+        zero: 'off',
+      }),
+    ),
   },
   { additionalProperties: false },
 )
@@ -56,14 +76,22 @@ export function listener() {
     .Encode(encode)
 }
 
-function decode(given: string | Static<typeof entry>): Listener {
-  const { address, pooling = 'command', announce, tls } = typeof given === 'string' ? { address: given } : given
+type Entry = StaticDecode<typeof entry>
+
+function decode(given: string | Entry): Listener {
+  const options: Entry = typeof given === 'string' ? { address: given } : given
+  const { address, pooling = 'command', announce, tls } = options
   return {
     address: parseAddress(address),
     pooling,
     announce: announce === undefined ? null : parsePlace(announce),
     tls: tls === undefined ? null : decodeTls(tls),
+    ...decodeReading(options),
   }
+}
+
+function decodeReading({ role = 'primary', reads = role, readYourWrites = READ_YOUR_WRITES }: Entry): Reading {
+  return { role, reads, readYourWrites }
 }
 
 function decodeTls({ clientAuth = 'none', minVersion = '1.2', ...files }: Static<typeof tls>): ListenerTls {
@@ -76,13 +104,21 @@ function decodeTls({ clientAuth = 'none', minVersion = '1.2', ...files }: Static
   return { ...files, clientAuth, minVersion: String(minVersion) as ListenerTls['minVersion'] }
 }
 
-function encode({ address, pooling, announce, tls }: Listener): string | Static<typeof entry> {
+function encode({ address, pooling, announce, tls, ...reading }: Listener): string | Entry {
   const text = describeAddress(address)
-  if (pooling === 'command' && announce === null && tls === null) return text
-  return {
-    address: text,
+  const options = {
     ...(pooling === 'command' ? {} : { pooling }),
     ...(announce === null ? {} : { announce: describeAddress({ kind: 'tcp', ...announce }) }),
     ...(tls === null ? {} : { tls: { ...tls, minVersion: Number(tls.minVersion) as 1.2 | 1.3 } }),
+    ...encodeReading(reading),
+  }
+  return Object.keys(options).length === 0 ? text : { address: text, ...options }
+}
+
+function encodeReading({ role, reads, readYourWrites }: Reading): Partial<Reading> {
+  return {
+    ...(role === 'primary' ? {} : { role }),
+    ...(reads === role ? {} : { reads }),
+    ...(readYourWrites === READ_YOUR_WRITES ? {} : { readYourWrites }),
   }
 }

@@ -1,5 +1,4 @@
 import Type from 'typebox'
-import { listener } from './listener.js'
 import {
   addressMap,
   addressOrOff,
@@ -18,6 +17,7 @@ import {
   upstreamUrl,
   word,
 } from './kinds.js'
+import { listener } from './listener.js'
 
 // The one description of the configuration file: from it come its type, the defaults, the names of environment variables,
 // the checks and the JSON Schema. Keys without a default may be left out.

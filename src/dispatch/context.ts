@@ -1,4 +1,4 @@
-import type { StandIn } from '../config/config.js'
+import type { ListenerRole, Place, StandIn } from '../config/config.js'
 import type { CommandTable } from '../commands/table.js'
 import type { Recorder } from '../metrics/recorder.js'
 import type { RequestScanner } from '../resp/request-scanner.js'
@@ -25,7 +25,7 @@ export interface DispatchContext<S extends { readonly id: number }> {
   readonly login: Login
   readonly scripts: ScriptMemory
   /** `service` is what the primary is called where nobody has given a name. */
-  readonly standIn: StandIn & { readonly service: string }
+  readonly standIn: StandIn & { readonly service: string; readonly places: Places }
   /** For a look at what is in hand behind a command. */
   readonly lookahead: RequestScanner
   /** True if a copy of each command is kept until it is answered, as it may have to be sent again. */
@@ -35,6 +35,9 @@ export interface DispatchContext<S extends { readonly id: number }> {
   readonly log: EventLog
   readonly limits: DispatchLimits
 }
+
+/** Where applications can connect to, by what they find there; null for nowhere. Known from the moment on that respool listens. */
+export type Places = Record<ListenerRole, Place | null>
 
 /** Times in ms. */
 export interface DispatchLimits {

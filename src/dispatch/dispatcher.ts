@@ -1,6 +1,7 @@
 import type { CommandSpec } from '../commands/spec.js'
 import { findServer } from './cluster/cluster.js'
 import { answerLocally, dispatchOpen } from './open.js'
+import { findInService, prepare } from './reads/place.js'
 import { relayBytes } from './relay.js'
 import { dispatchSubscribed } from './subscribed.js'
 import { forward, type Frame } from './send.js'
@@ -17,11 +18,22 @@ export function dispatch(session: Session, spec: CommandSpec, frame: Frame): boo
     // What was refused is sent again first.
     if (session.retries?.active === true) return session.hold('again')
     if (session.keptBytes > MOST_KEPT) return session.hold('outstanding')
-    const found = session.context.topology.sharded ? findServer(session, spec, frame) : null
+    const found = find(session, spec, frame)
     if (found !== null) return found
   }
   if (session.mode.current === 'open' && spec.handling === 'forward') return forward(session, spec, frame)
   return BY_MODE[session.mode.current](session, spec, frame)
+}
+
+/** Finds the server for the command at hand, where there are several. Answers as `findServer` does. */
+function find(session: Session, spec: CommandSpec, frame: Frame): boolean | null {
+  const { reads, context } = session
+  if (reads !== null) {
+    const prepared = prepare(session, spec, frame)
+    if (prepared !== null) return prepared
+    if (!context.topology.sharded) return findInService(session, spec, frame)
+  }
+  return context.topology.sharded ? findServer(session, spec, frame) : null
 }
 
 /** Bytes of unanswered commands that one session may keep. */

@@ -15,6 +15,7 @@ import type { TurnClock } from '../util/clock.js'
 import type { StateMachine } from '../util/state-machine.js'
 import type { Kept, Repeatable } from './again.js'
 import type { Mode } from './mode.js'
+import type { Reads } from './reads/reads.js'
 import { refusalOf } from './refusals.js'
 import { concernOf, onlyReads, orderMatters } from './touching.js'
 import type { Ways } from './ways.js'
@@ -38,6 +39,7 @@ export interface Repeater {
     readonly limits: { readonly leaseWait: number }
   }
   readonly ways: Ways
+  readonly reads: Reads | null
   readonly mode: StateMachine<Mode>
   readonly closed: boolean
   /** The server that the last write went to. */
@@ -104,8 +106,14 @@ export class Retries {
   refused(pending: Repeatable, buf: Buffer, start: number, end: number): boolean {
     const refusal = refusalOf(buf, start, end)
     if (refusal === null) return false
-    const { recorder, topology } = this.session.context
+    const { recorder, topology, clock } = this.session.context
     const { kept } = pending
+    const { role, fitness } = pending.route.endpoint
+    if (role === 'replica') {
+      // It is one to the application too.
+      if (refusal.label === 'readonly') return false
+      fitness.avoid(clock.now)
+    }
     if (kept === null) {
       topology.refresh()
       return false
@@ -128,6 +136,8 @@ export class Retries {
       this.executed(pending, kept)
       return false
     }
+    const { role, fitness } = pending.route.endpoint
+    if (role === 'replica') fitness.avoid(this.session.context.clock.now)
     const error = ERROR_FRAMES[loss === 'notSent' ? loss : 'readLost']
     if (!this.#add(pending, kept, error)) return false
     this.#waits = true
@@ -193,16 +203,33 @@ export class Retries {
     if (kept.use !== null) this.#waits = true
     // The topology knows by now, and may soon know better.
     const known = !asking && kept.slot !== -1
-    return this.#add(pending, kept, error, { to: known ? null : to, asking, follows: true })
+    // Other replicas may be as far behind.
+    const due = this.#staysOnReplicas(pending) ? this.#dueLater(pending, kept) : 0
+    return this.#add(pending, kept, error, { to: known ? null : to, asking, due, follows: true })
   }
 
   #postponed(pending: Repeatable, kept: Kept, error: string): boolean {
-    const { topology, clock } = this.session.context
-    topology.refresh()
-    const delay = Math.min(FIRST_DELAY * 2 ** kept.hops, LONGEST_DELAY) * (0.5 + Math.random())
-    if (!this.#add(pending, kept, error, { due: Math.min(clock.now + delay, pending.deadline) })) return false
-    this.#waits = true
+    this.session.context.topology.refresh()
+    // What a replica cannot serve its primary can, at once.
+    const goesOn = pending.route.endpoint.role === 'replica' && !this.#staysOnReplicas(pending)
+    if (!this.#add(pending, kept, error, { due: goesOn ? 0 : this.#dueLater(pending, kept) })) return false
+    if (!goesOn) this.#waits = true
     return true
+  }
+
+  #dueLater({ deadline }: Repeatable, { hops }: Kept): number {
+    const delay = Math.min(FIRST_DELAY * 2 ** hops, LONGEST_DELAY) * (0.5 + Math.random())
+    return Math.min(this.session.context.clock.now + delay, deadline)
+  }
+
+  #staysOnReplicas({ route }: Repeatable): boolean {
+    return route.endpoint.role === 'replica' && this.session.reads?.isBound === true
+  }
+
+  #serverFor({ spec, route }: Repeatable, { slot }: Kept): Endpoint | null {
+    const { reads, context } = this.session
+    if (reads !== null) return reads.chooseAgain(spec, slot, route.endpoint)
+    return slot === -1 ? context.topology.home : context.topology.primaryOf(slot)
   }
 
   #add(pending: Repeatable, kept: Kept, error: string, how: How = {}): boolean {
@@ -234,7 +261,7 @@ export class Retries {
   /** Sends the oldest, or gives it up; false if it has to wait. */
   #sendFirst(): boolean {
     const [entry] = this.#list
-    const { clock, topology } = this.session.context
+    const { clock } = this.session.context
     const { kept, pending, error } = entry
     const refusal = this.#refusal
     this.#refusal = null
@@ -242,7 +269,7 @@ export class Retries {
     if (refusal !== null) return this.#giveUp(ERROR_FRAMES[refusal], refusal)
     if (entry.overtaken || pending.deadline <= now) return this.#giveUp(error)
     if (entry.due > now) return this.#wakeAt(entry.due)
-    const endpoint = entry.to ?? (kept.slot === -1 ? topology.home : topology.primaryOf(kept.slot))
+    const endpoint = entry.to ?? this.#serverFor(pending, kept)
     if (endpoint === null) return this.#giveUp(error)
     const { mode, ways } = this.session
     const isFirst = pending.spec.name === 'watch' && mode.current === 'watching' && !ways.rewatched

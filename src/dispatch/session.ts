@@ -1,5 +1,5 @@
 import type { CommandSpec } from '../commands/spec.js'
-import type { Pooling } from '../config/config.js'
+import type { Pooling, Reading } from '../config/config.js'
 import { ERROR_FRAMES, type ErrorCode } from '../errors.js'
 import type { Protocol } from '../resp/encode.js'
 import type { UpstreamConnection } from '../upstream/connection.js'
@@ -14,6 +14,7 @@ import { HeldPushes } from './held-pushes.js'
 import { createMode, type Hold, LEFT } from './mode.js'
 import type { Repeatable } from './again.js'
 import { Request, type RequestOwner } from './request.js'
+import { Reads } from './reads/reads.js'
 import { type Repeater, Retries } from './retries.js'
 import type { Route } from './route.js'
 import { ScriptState } from './scripts/state.js'
@@ -65,6 +66,8 @@ export class Session implements RequestOwner, SubscriberOwner, Repeater, Travell
   /** What has to wait until the reply that is passing is complete. */
   readonly #pushes = new HeldPushes()
   readonly ways = new Ways(this)
+  /** Null if it only reads from primaries. */
+  readonly reads: Reads | null = null
   /** From the first command on that is sent again. */
   retries: Retries | null = null
   /** The slot of the command at hand, and that of its transaction or of what it watches; -1 for none. */
@@ -90,7 +93,9 @@ export class Session implements RequestOwner, SubscriberOwner, Repeater, Travell
     readonly context: SessionContext,
     readonly downstream: Downstream,
     readonly pooling: Pooling,
+    reading: Reading | null = null,
   ) {
+    if (reading !== null) this.reads = new Reads(reading, context, id)
     const { outstanding, replyBytes } = context.limits
     this.window = new Window(outstanding, replyBytes)
     this.since = this.lastActive = context.clock.now
@@ -156,6 +161,7 @@ export class Session implements RequestOwner, SubscriberOwner, Repeater, Travell
     this.ring.push(request)
     this.#inflight++
     request.route.inflight++
+    this.reads?.began(request.spec)
     return request
   }
 
@@ -258,6 +264,7 @@ export class Session implements RequestOwner, SubscriberOwner, Repeater, Travell
     const { recorder, clock } = this.context
     request.done = true
     this.#inflight--
+    this.reads?.ended(request.spec, request.kept?.slot ?? -1)
     request.route.answered(this.lease)
     if (request.kept !== null) this.keptBytes -= request.kept.text.length
     this.retries?.next()

@@ -83,6 +83,8 @@ export class Ways implements WaitOwner {
 
   /** The command at hand goes to this server. */
   goTo(endpoint: Endpoint): Route {
+    // What was said of another server is no answer.
+    if (this.refusal !== null && endpoint !== this.#route?.endpoint) this.refusal = null
     return (this.#route = this.to(endpoint))
   }
 
@@ -114,6 +116,14 @@ export class Ways implements WaitOwner {
     let sum = 0
     for (const route of this.#routes.values()) sum += route.inflight
     return sum
+  }
+
+  /** True if a replica owes an answer. */
+  get awaitsReplica(): boolean {
+    if (this.#routes === null) return this.#route?.inflight !== 0 && this.#route?.endpoint.role === 'replica'
+    for (const { endpoint, inflight } of this.#routes.values())
+      if (inflight > 0 && endpoint.role === 'replica') return true
+    return false
   }
 
   /** Waits for a shared connection; false while it does, true if the command at hand was answered with an error. */

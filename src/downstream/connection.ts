@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import type { Place, Pooling } from '../config/config.js'
+import type { Place, Pooling, Reading } from '../config/config.js'
 import { type CommandSpec, resolve, rulingOf } from '../commands/spec.js'
 import { dispatch } from '../dispatch/dispatcher.js'
 import { type Frame, ownFrame } from '../dispatch/send.js'
@@ -81,13 +81,15 @@ export class DownstreamConnection implements Downstream, TurnTask {
     unixName: string,
     pooling: Pooling,
     readonly announce: Place | null,
+    /** Null if it only reads from primaries. */
+    reading: Reading | null,
     readonly onClosed: (connection: DownstreamConnection) => void,
   ) {
     const { remoteAddress, remotePort, localAddress, localPort } = accepted
     this.remoteAddress = remoteAddress === undefined ? unixName : `${remoteAddress}:${remotePort}`
     this.localAddress = localAddress === undefined ? unixName : `${localAddress}:${localPort}`
     const { registry } = context.dispatch
-    this.session = new Session(registry.takeId(), context.dispatch, this, pooling)
+    this.session = new Session(registry.takeId(), context.dispatch, this, pooling, reading)
     registry.add(this.session)
     this.#unread = new Unread(this.session, context.limits, context.buffered)
     this.#output = new Output(context.replies)

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { lstatSync, unlinkSync } from 'node:fs'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import { describeAddress } from '../config/address.js'
-import type { Address, ListenerTls, Place, Pooling } from '../config/config.js'
+import type { Address, ListenerRole, ListenerTls, Place, Pooling, Reading } from '../config/config.js'
 import { ERROR_FRAMES } from '../errors.js'
 import type { EventLog } from '../util/log.js'
 import { DownstreamConnection, type DownstreamContext } from './connection.js'
@@ -20,6 +20,9 @@ export interface ListenerOptions {
   tls: ListenerTls | null
   /** Time for a handshake of TLS, ms. */
   handshakeTimeout: number
+  role: ListenerRole
+  /** Null if its applications only read from primaries. */
+  reading: Reading | null
   /** Most connections that all listeners together may have. */
   maxConnections: number
 }
@@ -28,6 +31,7 @@ export interface ListenerOptions {
 export class Listener {
   readonly #server: Server
   readonly #gate: TlsGate | null
+  #bound: Address | null = null
 
   /**
    * @param connections those of all listeners
@@ -59,7 +63,7 @@ export class Listener {
   }
 
   /** Resolves with the address that applications can dial, which tells the port if that was left open. */
-  async listen(): Promise<string> {
+  async listen(): Promise<Address> {
     const { address } = this.options
     if (address.kind === 'unix') await removeStaleSocket(address.path)
     const place =
@@ -68,7 +72,12 @@ export class Listener {
     await once(this.#server, 'listening')
     this.#server.on('error', (error) => this.log.event('error', 'accept_failed', { error: error.message }))
     const bound = this.#server.address() as AddressInfo | string
-    return describeAddress(typeof bound === 'string' ? address : { kind: 'tcp', host: bound.address, port: bound.port })
+    return (this.#bound = typeof bound === 'string' ? address : { kind: 'tcp', host: bound.address, port: bound.port })
+  }
+
+  /** Where it says that applications can connect to, once it listens; null for a unix socket that announces nothing. */
+  get place(): Place | null {
+    return this.options.announce ?? (this.#bound?.kind === 'tcp' ? this.#bound : null)
   }
 
   close(): void {
@@ -94,11 +103,11 @@ export class Listener {
   }
 
   #open(socket: Socket): void {
-    const { address, pooling, announce } = this.options
+    const { address, pooling, announce, reading } = this.options
     // As Redis shows the connections of its unix socket.
     const unixName = address.kind === 'unix' ? `${address.path}:0` : ''
     const forget = (connection: DownstreamConnection) => this.connections.delete(connection)
-    this.connections.add(new DownstreamConnection(socket, this.context, unixName, pooling, announce, forget))
+    this.connections.add(new DownstreamConnection(socket, this.context, unixName, pooling, announce, reading, forget))
   }
 }
 

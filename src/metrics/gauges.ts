@@ -7,11 +7,13 @@ export interface Snapshot {
   bufferedBytes: number
 }
 
+export type ServerRole = 'primary' | 'replica'
+
 /** One Redis process as its pools see it. */
 export interface EndpointStats {
   /** host:port, as the topology names it. */
   endpoint: string
-  role: 'primary' | 'replica'
+  role: ServerRole
   up: boolean
   breaker: 'closed' | 'open' | 'half-open'
   connections: { idle: number; shared: number; pinned: number; connecting: number }

@@ -7,6 +7,7 @@ import { sweep } from '../upstream/maintenance.js'
 import type { Clock } from '../util/clock.js'
 import { translator } from './address-map.js'
 import { ClusterNodes } from './cluster-nodes.js'
+import { ClusterReaders } from './cluster-readers.js'
 import { type InquiryWorld, MapInquiry } from './map-inquiry.js'
 import { type Outcome, type RoundDelays, Rounds } from './rounds.js'
 import { countMoved, EMPTY_MAP, nodeAddress, type SlotMap, withOwner } from './slot-map.js'
@@ -23,6 +24,7 @@ export interface ClusterOptions extends RoundDelays {
 export interface ClusterWorld extends InquiryWorld {
   /** Makes the endpoint of a node; null for nobody's yet. */
   create(address: Address | null): Endpoint
+  createReplica(address: Address): Endpoint
   readonly clock: Clock
   readonly recorder: Pick<Recorder, 'topologyRefreshes' | 'topologyChanges'>
 }
@@ -53,6 +55,7 @@ export class ClusterTopology implements Topology {
   /** Called each time slots, or the home, have gone to other servers, before those that lost them may be retired. */
   onChange: () => void = () => {}
   readonly nodes: ClusterNodes
+  readonly readers: ClusterReaders
   #stopped = false
   readonly #inquiry: MapInquiry
   readonly #rounds: Rounds
@@ -65,6 +68,7 @@ export class ClusterTopology implements Topology {
     this.home = world.create(null)
     this.primaries = [this.home]
     this.nodes = new ClusterNodes((address) => this.#create(address))
+    this.readers = new ClusterReaders((address) => world.createReplica(address))
     this.#translate = translator(options.addressMap)
     this.#inquiry = new MapInquiry(options.startNodes, this.#translate, world)
     this.#rounds = new Rounds(() => this.#round(), options, world.clock)
@@ -76,7 +80,7 @@ export class ClusterTopology implements Topology {
   }
 
   get endpoints(): readonly Endpoint[] {
-    return this.known ? this.nodes.inUse : [this.home]
+    return this.known ? [...this.nodes.inUse, ...this.readers.nodes.inUse] : [this.home]
   }
 
   get info(): ServerInfo {
@@ -87,6 +91,10 @@ export class ClusterTopology implements Topology {
     const owner = this.map.owners[slot]
     if (owner === -1) return this.known ? null : this.home
     return this.primaries[owner]
+  }
+
+  replicasOf(slot: number): readonly Endpoint[] {
+    return this.readers.of(slot)
   }
 
   moved(slot: number, address: string, from: Endpoint): Endpoint | null {
@@ -113,6 +121,7 @@ export class ClusterTopology implements Topology {
 
   sweep(now: number): void {
     this.nodes.sweep(now)
+    this.readers.nodes.sweep(now)
     if (!this.known) sweep(this.home, now)
   }
 
@@ -121,6 +130,7 @@ export class ClusterTopology implements Topology {
     this.#rounds.stop()
     this.home.stop()
     this.nodes.stop()
+    this.readers.nodes.stop()
   }
 
   /** HOST:PORT as Redis writes it: an IPv6 address stands without brackets. */
@@ -164,6 +174,7 @@ export class ClusterTopology implements Topology {
     const moved = countMoved(this.map, map)
     if (moved === 0) {
       // Commands go where they went; nodes disagree for a while on which replicas are fit.
+      this.readers.take(map, this.world.clock())
       this.map = map
       return
     }
@@ -187,6 +198,7 @@ export class ClusterTopology implements Topology {
     this.#settleHome()
     this.onChange()
     this.nodes.keep(this.primaries, this.world.clock())
+    this.readers.take(map, this.world.clock())
     if (!before.known) this.nodes.retire(before.home)
     for (const loser of this.#losers(before.map, before.primaries)) loser.wakeAll()
   }

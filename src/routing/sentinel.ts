@@ -4,6 +4,7 @@ import type { ClientTls } from '../tls/client.js'
 import { ControlClient } from '../upstream/control.js'
 import { Backoff } from '../util/backoff.js'
 import type { EventLog } from '../util/log.js'
+import { readReplica, REPLICA_EVENTS } from './sentinel-replicas.js'
 
 /** Time for each sentinel to answer, ms. */
 const PATIENCE = 500
@@ -49,6 +50,8 @@ export class SentinelWatch {
     readonly options: SentinelOptions,
     readonly log: EventLog,
     readonly onPrimary: (address: Address) => void,
+    /** Hears which replicas are well; null if nobody reads from them. */
+    readonly onReplicas: ((addresses: Address[]) => void) | null = null,
   ) {
     this.sentinels = [...options.sentinels]
     this.#backoff = new Backoff(options.minDelay, options.maxDelay)
@@ -76,14 +79,16 @@ export class SentinelWatch {
     if (this.#stopped) return
     if (found !== null) {
       this.#backoff.reset()
-      this.onPrimary(found)
+      this.onPrimary(found.primary)
+      this.onReplicas?.(found.replicas)
     }
     if (this.#again) return this.refresh()
     this.#timer = setTimeout(() => this.refresh(), found === null ? this.#backoff.next() : POLL_INTERVAL)
   }
 
-  async #askAll(): Promise<Address | null> {
+  async #askAll(): Promise<{ primary: Address; replicas: Address[] } | null> {
     for (const sentinel of [...this.sentinels]) {
+      let replicas: Address[] = []
       const client = this.#client(sentinel, null)
       try {
         const primary = readAddress(await client.call('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', this.options.service))
@@ -91,9 +96,13 @@ export class SentinelWatch {
           this.log.event('warn', 'sentinel_unaware', this.#fields(sentinel))
           continue
         }
+        if (this.onReplicas !== null) {
+          const rows = fieldsOf(await client.call('SENTINEL', 'REPLICAS', this.options.service))
+          replicas = rows.map((field) => readReplica(field, readAddress)).filter((address) => address !== null)
+        }
         this.#learn(await client.call('SENTINEL', 'SENTINELS', this.options.service))
         this.#trust(sentinel)
-        return primary
+        return { primary, replicas }
       } catch (error) {
         this.log.event('warn', 'sentinel_failed', { ...this.#fields(sentinel), error: String(error) })
       } finally {
@@ -115,25 +124,24 @@ export class SentinelWatch {
       if (message === null || this.#concerns(message)) this.refresh()
     })
     this.#listening = { client, name }
-    client.call('SUBSCRIBE', SWITCHED).catch((error: unknown) => {
+    const events = this.onReplicas === null ? [SWITCHED] : [SWITCHED, ...REPLICA_EVENTS]
+    client.call('SUBSCRIBE', ...events).catch((error: unknown) => {
       this.log.event('warn', 'sentinel_failed', { ...this.#fields(sentinel), error: String(error) })
     })
   }
 
-  /** Messages read "SERVICE OLD-HOST OLD-PORT NEW-HOST NEW-PORT". */
+  /** Messages read "SERVICE OLD-HOST OLD-PORT NEW-HOST NEW-PORT", or "slave NAME HOST PORT @ SERVICE HOST PORT". */
   #concerns(message: unknown): boolean {
     const [, , text] = message as unknown[]
-    return typeof text === 'string' && text.startsWith(`${this.options.service} `)
+    const { service } = this.options
+    return typeof text === 'string' && (text.startsWith(`${service} `) || text.includes(` @ ${service} `))
   }
 
-  /** Takes in the sentinels that another one knows: arrays of names and values. */
+  /** Takes in the sentinels that another one knows. */
   #learn(rows: unknown): void {
-    if (!Array.isArray(rows)) return
     const known = new Set(this.sentinels.map(describeAddress))
-    for (const row of rows as unknown[]) {
-      if (!Array.isArray(row)) continue
-      const value = (name: string): unknown => (row as unknown[])[row.indexOf(name) + 1]
-      const address = readAddress([value('ip'), value('port')])
+    for (const field of fieldsOf(rows)) {
+      const address = readAddress([field('ip'), field('port')])
       if (address !== null && !known.has(describeAddress(address))) this.sentinels.push(address)
     }
   }
@@ -146,6 +154,13 @@ export class SentinelWatch {
   #fields(sentinel: Address): { sentinel: string; service: string } {
     return { sentinel: describeAddress(sentinel), service: this.options.service }
   }
+}
+
+/** What gives the values of each row, which are arrays of names and values. */
+function fieldsOf(rows: unknown): ((name: string) => unknown)[] {
+  if (!Array.isArray(rows)) return []
+  const arrays = (rows as unknown[]).filter((row): row is unknown[] => Array.isArray(row))
+  return arrays.map((row) => (name) => row[row.indexOf(name) + 1])
 }
 
 /** A pair of host and port, as texts. */

@@ -1,5 +1,6 @@
 import type { ServerInfo } from '../upstream/handshake.js'
 import type { Endpoint } from '../upstream/endpoint.js'
+import { sweep } from '../upstream/maintenance.js'
 import type { Topology } from './topology.js'
 
 /** What is told as long as no Redis has been reached: clients only look at the version's first number. */
@@ -11,22 +12,24 @@ export const UNREACHED: ServerInfo = {
   modules: [],
 }
 
-/** One Redis, given by its address or found by sentinels. */
+const NONE: readonly Endpoint[] = []
+
+/** One Redis, given by its address. */
 export class StaticTopology implements Topology {
-  readonly endpoints: readonly [Endpoint]
+  readonly primaries: readonly Endpoint[]
   readonly firstSlots = [0]
   readonly sharded = false
-  readonly version = 0
+  readonly version: number = 0
 
   constructor(
     readonly home: Endpoint,
     readonly refresh: () => void,
   ) {
-    this.endpoints = [home]
+    this.primaries = [home]
   }
 
-  get primaries(): readonly Endpoint[] {
-    return this.endpoints
+  get endpoints(): readonly Endpoint[] {
+    return this.primaries
   }
 
   get info(): ServerInfo {
@@ -35,6 +38,18 @@ export class StaticTopology implements Topology {
 
   primaryOf(): Endpoint {
     return this.home
+  }
+
+  replicasOf(): readonly Endpoint[] {
+    return NONE
+  }
+
+  sweep(now: number): void {
+    sweep(this.home, now)
+  }
+
+  stop(): void {
+    this.home.stop()
   }
 
   moved(): null {

@@ -19,6 +19,8 @@ export interface Topology {
   readonly version: number
   /** The primary that serves a slot; null if none is known to. */
   primaryOf(slot: number): Endpoint | null
+  /** The replicas of that primary that are known to be of use, in a fixed order; with a negative number, those of all. */
+  replicasOf(slot: number): readonly Endpoint[]
   /**
    * `from` has said MOVED: takes its word for the slot and finds out about the others.
    * @param address HOST:PORT as the server wrote it; an empty host stands for that of `from`

@@ -6,11 +6,12 @@ import { ClientTls } from '../tls/client.js'
 import type { UpstreamContext } from '../upstream/connection.js'
 import { ControlClient } from '../upstream/control.js'
 import { Endpoint } from '../upstream/endpoint.js'
-import { sweep } from '../upstream/maintenance.js'
 import type { EventLog } from '../util/log.js'
 import { Carriers } from './carriers.js'
 import { ClusterTopology } from './cluster.js'
+import { measure } from './measuring.js'
 import { SentinelWatch } from './sentinel.js'
+import { ServiceTopology } from './service.js'
 import { slotRanges } from './slot-map.js'
 import { StaticTopology } from './static.js'
 import type { Topology } from './topology.js'
@@ -24,7 +25,10 @@ export class Upstreams {
   readonly carriers: Carriers
   readonly context: UpstreamContext
   readonly #cluster: ClusterTopology | null = null
+  readonly #service: StaticTopology | null = null
   readonly #sentinels: SentinelWatch | null = null
+  /** True if somebody reads from the nearest server. */
+  readonly #measures: boolean
   /** For questions to the home, and which server it asks. */
   #control: { client: ControlClient; name: string } | null = null
 
@@ -38,6 +42,7 @@ export class Upstreams {
   ) {
     const { target, tls } = config.upstream
     this.context = { ...context, tls: target.tls ? new ClientTls(tls, 'upstream.tls', context.recorder, log) : null }
+    this.#measures = config.listen.some(({ reads }) => reads === 'nearest')
     if (target.kind === 'cluster') {
       const cluster = (this.topology = this.#cluster = this.#findCluster())
       const carriers = (this.carriers = new Carriers(cluster))
@@ -46,8 +51,18 @@ export class Upstreams {
       return
     }
     const endpoint = this.#endpoint(target.kind === 'standalone' ? target.endpoints[0] : null)
-    if (target.kind === 'sentinel') this.#sentinels = this.#watchSentinels(endpoint)
-    this.topology = new StaticTopology(endpoint, () => this.#sentinels?.refresh())
+    if (target.kind === 'sentinel') {
+      const service = new ServiceTopology(
+        endpoint,
+        () => this.#sentinels?.refresh(),
+        (address) => this.#replica(address),
+        () => context.clock.tick(),
+      )
+      this.topology = this.#service = service
+      this.#sentinels = this.#watchSentinels(endpoint, service)
+    } else {
+      this.topology = this.#service = new StaticTopology(endpoint, () => {})
+    }
     this.carriers = new Carriers(this.topology)
     endpoint.onUp = () => onHome(endpoint)
     endpoint.onUnreachable = () => this.#sentinels?.refresh()
@@ -65,16 +80,15 @@ export class Upstreams {
 
   /** To be called every 50 to 100 ms. */
   sweep(now: number): void {
-    if (this.#cluster !== null) this.#cluster.sweep(now)
-    else sweep(this.topology.home, now)
+    ;(this.#cluster ?? this.#service)!.sweep(now)
     this.carriers.sweep(now)
+    if (this.#measures) measure(this.topology, now)
   }
 
   stop(): void {
     this.#control?.client.close()
     this.#sentinels?.stop()
-    if (this.#cluster !== null) this.#cluster.stop()
-    else this.topology.home.stop()
+    ;(this.#cluster ?? this.#service)!.stop()
     this.context.tls?.stop()
   }
 
@@ -113,20 +127,34 @@ export class Upstreams {
   #describe(endpoint: Endpoint): object {
     const { name, role, breaker, downSince, info } = endpoint
     const shard = this.#cluster?.map.shards.findIndex(({ primary }) => primary === name)
-    const slots = shard === undefined ? undefined : (slotRanges(this.#cluster!.map)[shard] ?? [])
+    const slots = shard === undefined || role === 'replica' ? undefined : (slotRanges(this.#cluster!.map)[shard] ?? [])
     return { ...info, endpoint: name, role, slots, up: downSince === null, breaker }
   }
 
   /** Servers that are known of, but not connected to. */
   #replicas(): object[] {
     const shards = this.#cluster?.map.shards ?? []
+    const connected = new Set(this.topology.endpoints.map(({ name }) => name))
     return shards.flatMap(({ primary, replicas }) =>
-      replicas.map((endpoint) => ({ endpoint, role: 'replica', replicaOf: primary })),
+      replicas
+        .filter((endpoint) => !connected.has(endpoint))
+        .map((endpoint) => ({ endpoint, role: 'replica', replicaOf: primary })),
     )
   }
 
   #endpoint(address: Address | null): Endpoint {
     return new Endpoint(address, this.config, this.context, this.log, this.clientName)
+  }
+
+  #replica(address: Address): Endpoint {
+    const endpoint = new Endpoint(address, this.config, this.context, this.log, this.clientName, 'replica')
+    endpoint.onUnreachable = () => {
+      // Others may be there to read from.
+      endpoint.wakeAll()
+      this.topology.refresh()
+    }
+    endpoint.onSevered = () => this.topology.refresh()
+    return endpoint
   }
 
   #node(address: Address | null): Endpoint {
@@ -148,6 +176,7 @@ export class Upstreams {
       { startNodes: target.endpoints, addressMap, interval, ...reconnect },
       {
         create: (address) => this.#node(address),
+        createReplica: (address) => this.#replica(address),
         askSlots: async (address) => {
           const client = this.#client(address, PATIENCE)
           try {
@@ -164,7 +193,7 @@ export class Upstreams {
   }
 
   /** Has the endpoint follow the primary of the configured service. */
-  #watchSentinels(endpoint: Endpoint): SentinelWatch {
+  #watchSentinels(endpoint: Endpoint, service: ServiceTopology): SentinelWatch {
     const { target, sentinel, reconnect } = this.config.upstream
     const tls = sentinelTls(this.config.upstream)
     const options = {
@@ -176,7 +205,9 @@ export class Upstreams {
       password: sentinel.password ?? null,
       ...reconnect,
     }
-    return new SentinelWatch(options, this.log, (address) => endpoint.moveTo(address))
+    const reads = this.config.listen.some(({ role, reads }) => role === 'replica' || reads !== 'primary')
+    const onReplicas = (addresses: Address[]) => service.takeReplicas(addresses)
+    return new SentinelWatch(options, this.log, (address) => endpoint.moveTo(address), reads ? onReplicas : null)
   }
 }
 

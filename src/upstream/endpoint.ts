@@ -1,7 +1,7 @@
 import type { Address, Config } from '../config/config.js'
 import { describeAddress } from '../config/address.js'
 import type { ErrorCode } from '../errors.js'
-import type { EndpointStats } from '../metrics/gauges.js'
+import type { EndpointStats, ServerRole } from '../metrics/gauges.js'
 import { command, type Protocol } from '../resp/encode.js'
 import { remove } from '../util/list.js'
 import type { EventLog } from '../util/log.js'
@@ -16,6 +16,7 @@ import {
   StepReply,
 } from './handshake.js'
 import { statsOf } from './endpoint-stats.js'
+import { Fitness } from './fitness.js'
 import { Reachability } from './reachability.js'
 import { Lane, type LaneOwner, longestWaitFirst } from './lane.js'
 import type { Leftover, Use } from './lease-use.js'
@@ -48,7 +49,7 @@ export class Endpoint implements ConnectionOwner, LaneOwner, LeaseOwner, Subscri
   onUp: () => void = () => {}
   onUnreachable: () => void = () => {}
   onSevered: () => void = () => {}
-  role: EndpointStats['role'] = 'primary'
+  readonly fitness = new Fitness()
   /** True once commands go elsewhere for good. */
   retired = false
   #sharedCount = 0
@@ -63,6 +64,7 @@ export class Endpoint implements ConnectionOwner, LaneOwner, LeaseOwner, Subscri
     readonly context: UpstreamContext,
     readonly log: EventLog,
     readonly clientName: string,
+    readonly role: ServerRole = 'primary',
   ) {
     this.name = address === null ? 'unknown' : describeAddress(address)
     this.#reachability = new Reachability(settings.upstream, context.clock)
@@ -246,11 +248,12 @@ export class Endpoint implements ConnectionOwner, LaneOwner, LeaseOwner, Subscri
     const now = this.context.clock.tick()
     shakeHands(
       connection,
-      identityOf(target, protocol, database, this.clientName),
+      identityOf(target, protocol, database, this.clientName, this.role),
       now,
       now + connectTimeout,
       (outcome) => {
         connection.clientName = this.clientName
+        this.fitness.measured(this.context.clock.now - now)
         done(outcome)
       },
       (failure) => this.#rejected(connection, failure),

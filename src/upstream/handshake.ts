@@ -2,6 +2,7 @@ import type { UpstreamTarget } from '../config/config.js'
 import type { ErrorCode } from '../errors.js'
 import { decode, type Value } from '../resp/decode.js'
 import { command, type Protocol } from '../resp/encode.js'
+import type { ServerRole } from '../metrics/gauges.js'
 import type { UpstreamConnection } from './connection.js'
 import type { Pending } from './pending.js'
 
@@ -13,8 +14,10 @@ export interface Identity {
   password: string | null
   /** For CLIENT SETNAME. */
   clientName: string
-  /** True if a replica will not do. */
-  wantsPrimary: boolean
+  /** What HELLO must say that the server is; null if that does not matter. */
+  role: 'master' | 'replica' | null
+  /** True to say READONLY, without which a replica in a cluster refuses all that has keys. */
+  readonly: boolean
 }
 
 /** Who the configured login is on a connection. */
@@ -23,9 +26,12 @@ export function identityOf(
   protocol: Protocol,
   database: number,
   clientName: string,
+  role: ServerRole = 'primary',
 ): Identity {
+  const login = { protocol, database, username, password, clientName }
+  if (role === 'replica') return { ...login, role: 'replica', readonly: kind === 'cluster' }
   // A replica in a cluster answers MOVED, which tells more.
-  return { protocol, database, username, password, clientName, wantsPrimary: kind === 'sentinel' }
+  return { ...login, role: kind === 'sentinel' ? 'master' : null, readonly: false }
 }
 
 /** What Redis says of itself in its answer to HELLO. */
@@ -78,6 +84,7 @@ export function shakeHands(
   if (identity.database !== 0) {
     steps.push({ request: command('SELECT', String(identity.database)), failure: 'dbOutOfRange' })
   }
+  if (identity.readonly) steps.push({ request: command('READONLY'), failure: 'upstreamAuth' })
   let left = steps.length
   let failed = false
   const settle = (step: Step, value: Value) => {
@@ -89,7 +96,7 @@ export function shakeHands(
       return
     }
     step.done?.(value)
-    if (identity.wantsPrimary && outcome !== null && outcome.info.role !== 'master') {
+    if (identity.role !== null && outcome !== null && outcome.info.role !== identity.role) {
       failed = true
       onFailure({ code: 'upstreamDown', text: `it is a ${outcome.info.role}` })
       return

@@ -43,7 +43,13 @@ describe('defaults', () => {
   it('are those that are documented', () => {
     assert.deepEqual(config({ argv: ['--upstream', 'redis://10.0.0.1'] }), {
       listen: [
-        { address: { kind: 'tcp', host: '127.0.0.1', port: 6379 }, pooling: 'command', announce: null, tls: null },
+        {
+          address: { kind: 'tcp', host: '127.0.0.1', port: 6379 },
+          pooling: 'command',
+          announce: null,
+          tls: null,
+          ...PRIMARY,
+        },
       ],
       admin: { kind: 'tcp', host: '127.0.0.1', port: 9121 },
       upstream: {
@@ -116,6 +122,8 @@ describe('defaults', () => {
   })
 })
 
+const PRIMARY = { role: 'primary', reads: 'primary', readYourWrites: 1000 }
+
 describe('precedence', () => {
   const yaml =
     'upstream: {url: redis://file:1}\nlog: {level: debug}\nadmin: :1\nlisten: [":1", ":2"]\npool: {max: 2, min: 2}'
@@ -127,8 +135,8 @@ describe('precedence', () => {
     assert.equal(log.level, 'error')
     assert.deepEqual(admin, { kind: 'tcp', host: '', port: 1 })
     assert.deepEqual(listen, [
-      { address: { kind: 'tcp', host: '', port: 3 }, pooling: 'command', announce: null, tls: null },
-      { address: { kind: 'unix', path: '/s' }, pooling: 'command', announce: null, tls: null },
+      { address: { kind: 'tcp', host: '', port: 3 }, pooling: 'command', announce: null, tls: null, ...PRIMARY },
+      { address: { kind: 'unix', path: '/s' }, pooling: 'command', announce: null, tls: null, ...PRIMARY },
     ])
     assert.deepEqual([pool.max, pool.min], [2, 2])
   })
@@ -323,6 +331,22 @@ describe('mistakes', () => {
       assert.match(lines({ argv })[0], /^command line: upstream.url: leads back to respool itself/)
   })
 
+  it('include listeners that would have to read where nothing can be read', () => {
+    const said = (listen: string, upstream: string) =>
+      lines({ yaml: `listen: [${listen}]\nupstream: {url: ${upstream}}` })
+    const [cluster, single] = ['redis+cluster://a:1', 'redis://a:1']
+    assert.match(said('{address: ":1", role: replica}', single)[0], /cannot read from replicas of one Redis/)
+    assert.match(said('{address: ":1", reads: replica}', single)[0], /cannot read from replicas of one Redis/)
+    const fine = (listen: string, url: string) =>
+      assert.ok(config({ yaml: `listen: [${listen}]\nupstream: {url: ${url}}` }))
+    fine('{address: ":1", reads: prefer-replica}', single)
+    fine('{address: ":1", role: replica}, {address: ":2", reads: nearest}', cluster)
+    const mixed = '{address: ":1", role: replica, reads: prefer-replica}'
+    assert.match(said(mixed, cluster)[0], /cannot have role: replica with reads: prefer-replica/)
+    const pinned = '{address: ":1", reads: replica, pooling: session}'
+    assert.match(said(pinned, 'redis+sentinel://a:1/s')[0], /cannot have pooling: session with reads from replicas/)
+  })
+
   it('include listeners that take the same place', () => {
     const place = (argv: string[]) => problems({ argv: [...UPSTREAM, ...argv] }).map(({ path }) => path)
     assert.deepEqual(place(['--listen', ':1', '--listen', '127.0.0.1:1']), ['listen'])
@@ -434,6 +458,21 @@ describe('what is shown of the configuration', () => {
       'log: {level: silent}',
     ].join('\n')
     const first = config({ yaml })
+    assert.deepEqual(config({ yaml: printable(first) }), first)
+  })
+
+  it('can be read again also where replicas are read from', () => {
+    const listen =
+      '[{address: ":1", role: replica, reads: random}, {address: ":2", role: replica}, {address: ":3", reads: nearest, readYourWrites: 0}]'
+    const first = config({ yaml: `listen: ${listen}\nupstream: {url: redis+cluster://a:1}` })
+    assert.deepEqual(
+      first.listen.map(({ role, reads, readYourWrites }) => [role, reads, readYourWrites]),
+      [
+        ['replica', 'random', 1000],
+        ['replica', 'replica', 1000],
+        ['primary', 'nearest', 0],
+      ],
+    )
     assert.deepEqual(config({ yaml: printable(first) }), first)
   })
 

@@ -49,6 +49,7 @@ class Cluster {
       { startNodes: [this.address(0)], addressMap: {}, interval: 10_000_000, ...reconnect, ...options },
       {
         create: (address) => new Endpoint(address, SETTINGS, context, log, 'test'),
+        createReplica: (address) => new Endpoint(address, SETTINGS, context, log, 'test', 'replica'),
         askSlots: async (address) => {
           this.asked.push(nameOf(address))
           await this.gate
@@ -334,4 +335,32 @@ test('all slots have an answer', async (t) => {
   for (let slot = 0; slot < SLOTS; slot++) {
     assert.equal(cluster.topology.primaryOf(slot), cluster.topology.primaries[slot < 8192 ? 0 : 1])
   }
+})
+
+test('replicas have endpoints from the first time on that somebody reads from their shard, and for as long as they are replicas', async (t) => {
+  const cluster = await Cluster.start(t, 5)
+  const { topology } = cluster
+  assert.deepEqual(topology.replicasOf(5), [])
+  await cluster.learn([cluster.row(0, 99, 0, 1, 2), cluster.row(100, 199, 3, 4)])
+  assert.equal(topology.endpoints.length, 2)
+  const [a, b] = topology.replicasOf(50)
+  assert.deepEqual([a.name, b.name], [cluster.name(1), cluster.name(2)].sort())
+  assert.deepEqual([a.role, b.role, topology.primaries[0].role], ['replica', 'replica', 'primary'])
+  assert.deepEqual(topology.endpoints.slice(2), [a, b])
+  assert.equal(topology.replicasOf(50), topology.replicasOf(0), 'asking again costs nothing')
+  assert.deepEqual(topology.replicasOf(5000), [], 'a slot that nobody serves')
+  const [, , c] = topology.replicasOf(-1)
+  assert.equal(c.name, cluster.name(4))
+
+  await cluster.learn([cluster.row(0, 99, 0, 1, 2), cluster.row(100, 199, 3)])
+  assert.deepEqual(topology.replicasOf(150), [], 'it is not fit any more')
+  assert.deepEqual([a.retired, c.retired], [false, true])
+  const [promoted, stays] = a.name === cluster.name(1) ? [a, b] : [b, a]
+  await cluster.learn([cluster.row(0, 99, 1, 2), cluster.row(100, 199, 3, 4)])
+  assert.deepEqual(topology.replicasOf(50), [stays])
+  const [back] = topology.replicasOf(150)
+  assert.deepEqual([back.name, back.retired], [c.name, false])
+  assert.ok(promoted.retired, 'its connections are those of a replica')
+  assert.equal(topology.primaryOf(50)?.name, promoted.name)
+  assert.notEqual(topology.primaryOf(50), promoted)
 })

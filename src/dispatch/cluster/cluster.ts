@@ -2,6 +2,7 @@ import { type CommandSpec, Flag, type Handling, isBlocking } from '../../command
 import type { Endpoint } from '../../upstream/endpoint.js'
 import { hasArity } from '../local/syntax.js'
 import type { Mode } from '../mode.js'
+import { answerNone, serverFor } from '../reads/place.js'
 import { readRun } from '../run.js'
 import { blockTimeOf, type Frame } from '../send.js'
 import type { Session } from '../session.js'
@@ -55,31 +56,31 @@ function findOpen(session: Session, spec: CommandSpec, frame: Frame, slot: numbe
   }
   if (refusedOnCluster(session, spec, frame)) return true
   if (spec.spread !== null && hasArity(spec, frame.argc)) return findSpread(session, spec, frame, slot)
-  return goToSlot(session, spec, slot)
+  return goToSlot(session, spec, frame, slot)
 }
 
 /** A command that several servers may be concerned with. */
 function findSpread(session: Session, spec: CommandSpec, frame: Frame, slot: number): boolean | null {
   const { to } = spec.spread!
   // As long as nobody knows the servers it waits where all others wait, and then comes here again.
-  if (session.context.topology.version === 0) return goToSlot(session, spec, NO_KEY)
-  if (to === 'written') return goTo(session, session.written ?? session.context.topology.home, NO_KEY)
-  if (slot >= 0) return goToSlot(session, spec, slot)
+  if (session.context.topology.version === 0) return goToSlot(session, spec, frame, NO_KEY)
+  if (to === 'written' && session.written !== null) return goTo(session, session.written, NO_KEY)
+  if (slot >= 0) return goToSlot(session, spec, frame, slot)
   // A blocking call holds up all that follows, wherever that goes.
   if (session.lease !== null && session.inflight > 0) return session.hold('drained')
-  if (to === 'scan') return scan(session, spec, frame, (place) => goToSlot(session, spec, place))
-  return spreadOut(session, spec, frame) ? true : goToSlot(session, spec, slot)
+  if (to === 'scan') return scan(session, spec, frame, (place) => goToSlot(session, spec, frame, place))
+  return spreadOut(session, spec, frame) ? true : goToSlot(session, spec, frame, slot)
 }
 
 /** With subscriptions a RESP2 session may do little else: what it may not is refused as by a single server. */
-function findSubscribed(session: Session, spec: CommandSpec, _frame: Frame, slot: number): boolean | null {
-  return spec.handling === 'subscribe' ? goToSlot(session, spec, slot) : null
+function findSubscribed(session: Session, spec: CommandSpec, frame: Frame, slot: number): boolean | null {
+  return spec.handling === 'subscribe' ? goToSlot(session, spec, frame, slot) : null
 }
 
 /** A transaction that is wholly in hand goes to the server of its keys; any other has to wait for the first key. */
 function findForTransaction(session: Session, spec: CommandSpec, frame: Frame): boolean | null {
   const run = session.lease === null ? readRun(session.context, frame) : null
-  if (run === null) return startTransaction(session, spec)
+  if (run === null || session.reads?.refusesRun(run) === true) return startTransaction(session, spec)
   let slot = NO_KEY
   for (const step of run) {
     if (concernsAll(step.spec)) return startTransaction(session, spec)
@@ -88,7 +89,7 @@ function findForTransaction(session: Session, spec: CommandSpec, frame: Frame): 
       return startTransaction(session, spec)
     if (next !== NO_KEY) slot = next
   }
-  return goToSlot(session, spec, slot)
+  return goToSlot(session, spec, frame, slot)
 }
 
 const ELSEWHERE: readonly Handling[] = ['forward', 'script', 'subscribe']
@@ -108,7 +109,7 @@ function findWatching(session: Session, spec: CommandSpec, frame: Frame, slot: n
   const publishes = spec.handling === 'publish' && spec.spread === null
   if (slot === session.transactionSlot || (slot === NO_KEY && !publishes)) return stay(session, slot)
   if (slot === SEVERAL || !(publishes || canLeave(spec, frame))) return cross(session, spec)
-  return goToSlot(session, spec, slot)
+  return goToSlot(session, spec, frame, slot)
 }
 
 function findQueueing(session: Session, spec: CommandSpec, frame: Frame, slot: number): boolean | null {
@@ -126,8 +127,10 @@ function findQueueing(session: Session, spec: CommandSpec, frame: Frame, slot: n
   }
   if (slot === NO_KEY || ways.leaseRoute === null) return stay(session, slot)
   if (session.transactionSlot === NO_KEY && slot !== SEVERAL) {
-    const owner = session.context.topology.primaryOf(slot)
-    if (owner === ways.leaseRoute.endpoint) session.transactionSlot = slot
+    const { topology } = session.context
+    const { endpoint } = ways.leaseRoute
+    const serves = topology.primaryOf(slot) === endpoint || topology.replicasOf(slot).includes(endpoint)
+    if (serves) session.transactionSlot = slot
   }
   if (slot === session.transactionSlot) return stay(session, slot)
   // As after any error while queueing, EXEC must fail: that takes the transaction off Redis.
@@ -144,15 +147,10 @@ function stay(session: Session, slot: number): null {
   return null
 }
 
-function goToSlot(session: Session, spec: CommandSpec, slot: number): boolean | null {
-  const { topology } = session.context
+function goToSlot(session: Session, spec: CommandSpec, frame: Frame, slot: number): boolean | null {
   if (slot === SEVERAL) return cross(session, spec)
-  const endpoint = slot === NO_KEY ? topology.home : topology.primaryOf(slot)
-  if (endpoint === null) {
-    topology.refresh()
-    session.answerError(spec, 'slotNotServed')
-    return true
-  }
+  const endpoint = serverFor(session, spec, slot, frame)
+  if (endpoint === null) return answerNone(session, spec, slot)
   if ((spec.flags & Flag.write) !== 0) session.written = endpoint
   if (spec.name === 'watch' || spec.name === 'multi') session.transactionSlot = slot
   return goTo(session, endpoint, slot)

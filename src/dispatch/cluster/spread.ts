@@ -5,6 +5,7 @@ import { Arguments } from '../../resp/arguments.js'
 import type { UpstreamConnection } from '../../upstream/connection.js'
 import type { Waiter } from '../../upstream/wait-queue.js'
 import { recountAll } from '../publish.js'
+import { serverFor } from '../reads/place.js'
 import { Request } from '../request.js'
 import { Route } from '../route.js'
 import { lendScripts, rememberedOf } from '../scripts/exists.js'
@@ -48,16 +49,23 @@ class SpreadRequest extends Request implements Whole {
   /** @param slot tells where the part goes, then and if it is sent again */
   send(nth: number, text: string, slot: number): void {
     const { session, spec, since, deadline } = this
-    const endpoint = session.context.topology.primaryOf(slot) ?? session.context.topology.home
-    const route = session.ways.to(endpoint)
-    if ((spec.flags & Flag.write) !== 0) session.written = endpoint
+    const endpoint = serverFor(session, spec, slot, null)
+    const route = session.ways.to(endpoint ?? session.context.topology.home)
+    if ((spec.flags & Flag.write) !== 0) session.written = route.endpoint
     const part = new Part(this, nth, spec, { text, slot, use: null, hops: 0 }, route, since, deadline)
+    if (endpoint === null && session.reads?.leadsToReplica(spec, slot) === true) return this.#sendNowhere(part)
     if (isBlocking(spec)) return this.#sendAlone(part, route)
     const free = route.connection ?? route.lane.pick()
     route.inflight++
     if (free?.usable !== true) return session.postpone(part)
     route.connection = free
     free.sendKept(part, text)
+  }
+
+  /** Later: parts that are not sent yet are not missed yet. */
+  #sendNowhere(part: Part): void {
+    part.route.inflight++
+    queueMicrotask(() => part.giveUp(ERROR_FRAMES.noReplica))
   }
 
   /** What ends a script must not stand behind it: it gets a connection of its own, which the session hears nothing of. */
@@ -121,10 +129,10 @@ function toSlots(session: Session, spec: CommandSpec, how: Merge, args: Argument
 
 function toPrimaries(session: Session, spec: CommandSpec, how: Merge, frame: Frame): void {
   const { buf, start, end } = frame
-  const { primaries, firstSlots } = session.context.topology
+  const { primaries, firstSlots, endpoints } = session.context.topology
   const request = begin(session, spec, how, [], primaries.length)
   const text = buf.toString('latin1', start, end)
-  noteSpread(session, spec, buf, start, end, primaries)
+  noteSpread(session, spec, buf, start, end, endpoints)
   if (spec.name === 'script|exists')
     request.remembered = rememberedOf(session.context.scripts, new Arguments(buf, start, end))
   if (spec.handling === 'publish') recountAll(session, request, frame)

@@ -4,6 +4,7 @@ import { command, OK, QUEUED } from '../../resp/encode.js'
 import { StepReply } from '../../upstream/handshake.js'
 import { isHarmless } from '../local/local.js'
 import { faultOf } from '../local/syntax.js'
+import { answerNone, serverFor } from '../reads/place.js'
 import { type Frame, holdFor } from '../send.js'
 import type { Session } from '../session.js'
 import { FAULTY, NO_KEY, SEVERAL } from './place.js'
@@ -81,12 +82,13 @@ function keep(session: Session, spec: CommandSpec, { buf, start, end }: Frame): 
 
 /** Takes a lease at the server of the slot, or at the home server, and sends what was kept. Answers as `findServer` does. */
 function begin(session: Session, spec: CommandSpec, slot: number): boolean | null {
-  const { topology, clock, limits } = session.context
-  const owner = slot < 0 ? topology.home : topology.primaryOf(slot)
+  const { clock, limits } = session.context
+  const owner = session.ways.leaseRoute?.endpoint ?? serverFor(session, spec, slot, null)
   if (session.inflight > 0) return session.hold('drained')
   if (owner === null || slot === SEVERAL) {
     session.failTransaction()
-    session.answerError(spec, slot === SEVERAL ? 'crossSlot' : 'slotNotServed')
+    if (slot !== SEVERAL) return answerNone(session, spec, slot)
+    session.answerError(spec, 'crossSlot')
     return true
   }
   session.ways.goTo(owner)

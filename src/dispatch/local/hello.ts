@@ -52,7 +52,7 @@ function describeServer(session: Session, protocol: Protocol): string {
     ['proto', integer(protocol)],
     ['id', integer(session.id)],
     ['mode', bulk(info.mode)],
-    ['role', bulk(info.role)],
+    ['role', bulk(session.reads?.onReplica === true ? 'replica' : info.role)],
     ['modules', array(info.modules.map((module) => moduleText(protocol, module)))],
   ])
 }

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
 import { isIPv4 } from 'node:net'
 import { splitHostPort } from '../../config/address.js'
-import type { Place } from '../../config/config.js'
+import type { ListenerRole, Place } from '../../config/config.js'
 import { array, simple } from '../../resp/encode.js'
+import type { Places } from '../context.js'
 import type { Downstream } from '../downstream.js'
 import { code, type Outcome, reply } from './outcome.js'
 
@@ -21,14 +22,37 @@ function placeOf({ announce, localAddress }: Downstream): Place | null {
   return { host: isIPv4(bare) ? bare : host, port: Number(port) }
 }
 
+/** Hosts of listeners on every interface. */
+const EVERY = ['', '0.0.0.0', '::']
+
+/** Where an application finds a primary, or a replica: at the listener that it has dialled, or else at the first one that is such a thing. */
+export function placeFor({ downstream, reads, context }: Asker, role: ListenerRole): Place | null {
+  const dialled = placeOf(downstream)
+  const here = reads?.onReplica === true ? 'replica' : 'primary'
+  const place = context.standIn.places[role]
+  if (here === role) return dialled
+  if (place === null || !EVERY.includes(place.host)) return place
+  return dialled === null ? null : { host: dialled.host, port: place.port }
+}
+
+/** What is to be known of a session for that. */
+interface Asker {
+  readonly downstream: Downstream
+  readonly reads: { readonly onReplica: boolean } | null
+  readonly context: { readonly standIn: { readonly places: Places } }
+}
+
 /** The answer that depends on where the application can connect to. */
 export function located(downstream: Downstream, text: (place: Place) => string): Outcome {
-  const place = placeOf(downstream)
+  return at(placeOf(downstream), text)
+}
+
+export function at(place: Place | null, text: (place: Place) => string): Outcome {
   return place === null ? code('noPlace') : reply(text(place))
 }
 
 /** 40 hexadecimal digits as servers have them for names: the same for the same place, in every process. */
-export function identity(role: 'node' | 'shard' | 'primary' | 'sentinel', { host, port }: Place): string {
+export function identity(role: 'node' | 'shard' | 'primary' | 'replica' | 'sentinel', { host, port }: Place): string {
   return createHash('sha1').update(`respool ${role} ${host} ${port}`).digest('hex')
 }
 

@@ -1,9 +1,10 @@
+import { describeAddress } from '../../config/address.js'
 import type { Place } from '../../config/config.js'
 import type { Arguments } from '../../resp/arguments.js'
 import { array, bulk, integer, map, nullArray, type Protocol, quoted, simple } from '../../resp/encode.js'
 import type { Session } from '../session.js'
 import { beyond, code, failure, type Outcome, reply } from './outcome.js'
-import { help, identity, located } from './place.js'
+import { at, help, identity, located, placeFor } from './place.js'
 import { parseInteger, takes, wrongArity } from './syntax.js'
 
 // Standing in for a sentinel: to applications it is the only one, and the primary that it watches is where they have dialled. The
@@ -24,6 +25,7 @@ const ofService =
     return isKnown(session, name) ? answer(session, name) : failure('ERR No such master with that name')
   }
 const none = ofService(() => reply(array([])))
+const listed = ofService(replicas)
 
 const HELP = help('SENTINEL', [
   ['CKQUORUM <service>', 'That a failover could take place.'],
@@ -32,7 +34,7 @@ const HELP = help('SENTINEL', [
   ['MASTER <service>', 'What is known of the primary.'],
   ['MASTERS', 'The same of the primaries of all services.'],
   ['MYID', "The sentinel's id."],
-  ['REPLICAS <service>', 'None.'],
+  ['REPLICAS <service>', 'The replica listener, if there is one.'],
   ['SENTINELS <service>', 'No others.'],
   ['HELP', 'This text.'],
 ])
@@ -41,8 +43,8 @@ const SUBCOMMANDS: ReadonlyMap<string, SentinelCommand> = new Map<string, Sentin
   ['get-master-addr-by-name', { arity: 3, answer: primaryAddress }],
   ['master', { arity: 3, answer: ofService((session, name) => primaries(session, [name], ([text]) => text)) }],
   ['masters', { arity: 2, answer: (session) => primaries(session, services(session), array) }],
-  ['replicas', { arity: 3, answer: none }],
-  ['slaves', { arity: 3, answer: none }],
+  ['replicas', { arity: 3, answer: listed }],
+  ['slaves', { arity: 3, answer: listed }],
   ['sentinels', { arity: 3, answer: none }],
   ['ckquorum', { arity: 3, answer: ofService(() => reply(QUORUM)) }],
   ['myid', { arity: 2, answer: ({ downstream }) => located(downstream, (place) => bulk(identity('sentinel', place))) }],
@@ -85,21 +87,34 @@ function isKnown({ context }: Session, name: string): boolean {
 
 function primaryAddress(session: Session, args: Arguments): Outcome {
   if (!isKnown(session, args.text(2))) return reply(nullArray(session.protocol))
-  return located(session.downstream, ({ host, port }) => array([bulk(host), bulk(String(port))]))
+  return at(placeFor(session, 'primary'), ({ host, port }) => array([bulk(host), bulk(String(port))]))
 }
 
 function primaries(session: Session, names: readonly string[], frame: (texts: string[]) => string): Outcome {
-  return located(session.downstream, (place) => frame(names.map((name) => primary(session.protocol, name, place))))
+  const count = placeFor(session, 'replica') === null ? 0 : 1
+  return at(placeFor(session, 'primary'), (place) =>
+    frame(names.map((name) => primary(session.protocol, name, place, count))),
+  )
 }
 
-/** The primary as a sentinel with default settings sees it while all is well. */
-function primary(protocol: Protocol, name: string, place: Place): string {
-  const fields: [string, string | number][] = [
+type Field = readonly [name: string, value: string | number]
+
+/** A server as a sentinel with default settings sees it while all is well. */
+function server(
+  protocol: Protocol,
+  name: string,
+  place: Place,
+  role: 'primary' | 'replica',
+  flags: string,
+  rest: Field[],
+): string {
+  const reported = role === 'primary' ? 'master' : 'slave'
+  const fields: Field[] = [
     ['name', name],
     ['ip', place.host],
     ['port', place.port],
-    ['runid', identity('primary', place)],
-    ['flags', 'master'],
+    ['runid', identity(role, place)],
+    ['flags', flags],
     ['link-pending-commands', 0],
     ['link-refcount', 1],
     ['last-ping-sent', 0],
@@ -107,19 +122,44 @@ function primary(protocol: Protocol, name: string, place: Place): string {
     ['last-ping-reply', 0],
     ['down-after-milliseconds', 30_000],
     ['info-refresh', 0],
-    ['role-reported', 'master'],
+    ['role-reported', reported],
     ['role-reported-time', 0],
-    ['config-epoch', 0],
-    ['num-slaves', 0],
-    ['num-other-sentinels', 0],
-    ['quorum', 1],
-    ['failover-timeout', 180_000],
-    ['parallel-syncs', 1],
+    ...rest,
   ]
   return map(
     protocol,
     fields.map(([field, value]) => [field, bulk(String(value))]),
   )
+}
+
+function primary(protocol: Protocol, name: string, place: Place, replicaCount: number): string {
+  return server(protocol, name, place, 'primary', 'master', [
+    ['config-epoch', 0],
+    ['num-slaves', replicaCount],
+    ['num-other-sentinels', 0],
+    ['quorum', 1],
+    ['failover-timeout', 180_000],
+    ['parallel-syncs', 1],
+  ])
+}
+
+/** The replica listener; not well while there is no replica behind it, so that clients choose the primary. */
+function replicas(session: Session): Outcome {
+  const [place, primaryPlace] = [placeFor(session, 'replica'), placeFor(session, 'primary')]
+  if (place === null) return reply(array([]))
+  const { topology } = session.context
+  const well = topology.version === 0 || topology.replicasOf(-1).some(({ outage }) => outage === null)
+  const name = describeAddress({ kind: 'tcp', ...place })
+  const row = server(session.protocol, name, place, 'replica', well ? 'slave' : 's_down,slave', [
+    ['master-link-down-time', 0],
+    ['master-link-status', 'ok'],
+    ['master-host', primaryPlace?.host ?? '?'],
+    ['master-port', primaryPlace?.port ?? 0],
+    ['slave-priority', 100],
+    ['slave-repl-offset', 0],
+    ['replica-announced', 1],
+  ])
+  return reply(array([row]))
 }
 
 /** What other sentinels ask: whether it is down, and whom this one has voted for. */
