@@ -16,7 +16,7 @@ const bulk = (text: string) => `$${text.length}\r\n${text}\r\n`
 const isSet = (args: string[], key: string, value?: string) =>
   args[0] === 'SET' && args[1] === key && (value ?? args[2]) === args[2]
 
-describe('nodes that redirect', { timeout: 120_000 }, () => {
+describe('nodes that redirect', { timeout: 300_000 }, () => {
   const cleanup = new Cleanup()
   afterEach(() => cleanup.run())
 
