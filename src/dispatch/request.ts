@@ -1,6 +1,7 @@
 import { Flag, type CommandSpec } from '../commands/spec.js'
 import { ERROR_FRAMES } from '../errors.js'
 import { BANG, MINUS } from '../resp/bytes.js'
+import { OK } from '../resp/encode.js'
 import { TEXT_LIMIT } from '../resp/output.js'
 import type { Recorder } from '../metrics/recorder.js'
 import type { UpstreamConnection } from '../upstream/connection.js'
@@ -131,11 +132,12 @@ export class Request implements Pending, Repeatable {
     if (session.closed) return
     // An error cannot follow the first half of a reply.
     if (this.begun && !this.silent) return session.abort()
+    // EXEC will tell. A library would not read on behind a MULTI that fails, and give its connection up.
+    if (this.spec.name === 'multi') return this.#lostBut(OK)
     const harmless = loss === 'outcomeUnknown' && (this.spec.flags & Flag.readonly) !== 0
     const code = harmless ? 'readLost' : loss
     session.context.recorder.error(code)
-    this.finish(ERROR_FRAMES[code], true)
-    session.settle()
+    this.#lostBut(ERROR_FRAMES[code])
   }
 
   sendOn(connection: UpstreamConnection): void {
@@ -144,6 +146,11 @@ export class Request implements Pending, Repeatable {
 
   giveUp(frame: string): void {
     this.lost = true
+    this.#lostBut(frame)
+  }
+
+  /** It is lost, and this is said in place of a reply. */
+  #lostBut(frame: string): void {
     this.finish(frame, frame.startsWith('-'))
     this.session.settle()
   }
