@@ -116,7 +116,7 @@ function report(context: TestContext, loads: ShardLoad[], hasty: ShardLoad, kill
   const [dead, ...others] = loads
   const held = dead.answers.filter(({ at, took }) => took > 100 && at > killed).length
   const figures = others.map((load) => {
-    const [before, during] = [load.p99(0, killed), load.p99(killed, promoted)]
+    const [before, during] = [load.p99(killed - 1500, killed), load.p99(killed, promoted)]
     return `${load.answers.length} answers, p99 ${before.toFixed(1)} ms before and ${during.toFixed(1)} ms during`
   })
   const kinds = (load: ShardLoad) => JSON.stringify([...new Set(load.errors)])

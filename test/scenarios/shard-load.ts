@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { slotOf } from '../../src/commands/slot.ts'
 import { encode, RawClient } from '../helpers/raw.ts'
 import { ask, bulkText } from '../integration/support.ts'
@@ -10,6 +11,10 @@ interface Answer {
   /** Null for a good one. */
   readonly error: string | null
 }
+
+/** Between rounds of commands, and after an error, ms: so that the machine is not what they wait for. */
+const PACE = 5
+const PAUSE = 20
 
 /** True for an error that leaves open whether the command was carried out. */
 const isUnsure = (error: string) => error.startsWith('-OUTCOMEUNKNOWN')
@@ -77,6 +82,7 @@ export class ShardLoad {
       if (step % 8 === 0) await this.#ask(session, 'WAIT', '1', '100')
       await this.#ask(session, 'SET', `{${session.key}}text`, `${session.key} ${step}`)
       await this.#ask(session, 'GET', `{${session.key}}text`)
+      await sleep(PACE)
     }
     session.client.close()
   }
@@ -88,6 +94,7 @@ export class ShardLoad {
     const at = performance.now()
     const isError = reply.startsWith('-')
     if (command[0] !== 'WAIT') this.answers.push({ at, took: at - began, error: isError ? reply : null })
+    if (isError) await sleep(PAUSE)
     if (!session.accepts(command, reply, isError)) this.wrong.push(`${command.join(' ')}: ${reply}`)
   }
 }
