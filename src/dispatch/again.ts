@@ -20,6 +20,8 @@ export interface Repeatable {
   readonly deadline: number
   readonly spec: CommandSpec
   readonly kept: Kept | null
+  /** The command that it is a part of, if several servers carry that out. */
+  readonly whole?: object
   /** Where it was sent last. */
   route: Route
   /** It is about to be sent on another connection. */

@@ -248,14 +248,13 @@ export class Retries {
   }
 
   /** Those that wait though they should have come before a command. */
-  #behind({ spec, route }: Repeatable, kept: Kept): Entry[] {
+  #behind({ spec, whole }: Repeatable, kept: Kept): Entry[] {
     const concern = concernOf(spec, kept)
-    // Of what goes to all servers, no part is ahead of another one's.
-    const apart = ({ kept: { slot }, to }: Entry) =>
-      kept.slot === -1 && slot === -1 && to !== null && to !== route.endpoint
-    return this.#list.filter(
-      (entry) => !apart(entry) && orderMatters(concern, concernOf(entry.pending.spec, entry.kept)),
-    )
+    return this.#list.filter(({ pending, kept: other }) => {
+      // The parts of one command come in any order.
+      if (whole !== undefined && pending.whole === whole) return false
+      return orderMatters(concern, concernOf(pending.spec, other))
+    })
   }
 
   /** Sends the oldest, or gives it up; false if it has to wait. */

@@ -121,7 +121,9 @@ export class Reference {
 
   async #keysOf(args: readonly Argument[]): Promise<Buffer[]> {
     const [frame] = await this.#ask(`keys ${encode([...args]).toString('latin1')}`, [['COMMAND', 'GETKEYS', ...args]])
-    return frame[0] === STAR ? elementsOf(frame) : []
+    if (frame[0] === STAR) return elementsOf(frame)
+    // Redis only tells of its key if others follow.
+    return /^PFMERGE$/i.test(String(args[0])) && args.length === 2 ? [Buffer.from(String(args[1]))] : []
   }
 
   /** The answers to commands that are always answered alike. */

@@ -1,4 +1,4 @@
-import { type CommandSpec, Flag, isBlocking } from '../../commands/spec.js'
+import { type CommandSpec, Flag } from '../../commands/spec.js'
 import type { Merge } from '../../commands/spread.js'
 import { ERROR_FRAMES, type ErrorCode } from '../../errors.js'
 import { Arguments } from '../../resp/arguments.js'
@@ -54,7 +54,8 @@ class SpreadRequest extends Request implements Whole {
     if ((spec.flags & Flag.write) !== 0) session.written = route.endpoint
     const part = new Part(this, nth, spec, { text, slot, use: null, hops: 0 }, route, since, deadline)
     if (endpoint === null && session.reads?.leadsToReplica(spec, slot) === true) return this.#sendNowhere(part)
-    if (isBlocking(spec)) return this.#sendAlone(part, route)
+    // XREAD is taken apart only if it does not wait.
+    if (spec.handling === 'block') return this.#sendAlone(part, route)
     const free = route.connection ?? route.lane.pick()
     route.inflight++
     if (free?.usable !== true) return session.postpone(part)

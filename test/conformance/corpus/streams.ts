@@ -1,6 +1,13 @@
 import { family } from './script.ts'
 
 export const streams = family('streams', {
+  'several streams read before and after they are written': [
+    'XREAD STREAMS s t 0 0',
+    'XADD s 1-0 f v',
+    'XREAD STREAMS s t 0 0',
+    'XADD t 1-0 f w',
+    'XREAD STREAMS s t 0 0',
+  ],
   'XADD and ranges': [
     'XADD s 1-1 a 1 b 2',
     'XADD s 1-* c 3',
