@@ -383,6 +383,24 @@ describe('subscriptions on a cluster', { timeout: 120_000 }, () => {
     assert.doesNotMatch(respool.output(), /"reason":"fault"/)
   })
 
+  it('a slot that nobody serves can be left, and those who stay hear it when it is served again', async () => {
+    const [ear, leaver, other] = [await connect(), await connect(), await connect()]
+    const owner = await cluster.ownerOf(slot('orphan'))
+    for (const one of [ear, leaver]) await ask(one, 'SSUBSCRIBE', 'orphan')
+    await until(agreed, 'the nodes agree')
+    for (const node of [...cluster.replicas, ...cluster.primaries])
+      await node.call('CLUSTER', 'DELSLOTS', slot('orphan'))
+    const refused = async () => (await ask(other, 'SSUBSCRIBE', 'orphan')).startsWith('-CLUSTERDOWN')
+    await until(refused, 'it is known that nobody serves it')
+    assert.match(await ask(leaver, 'SUNSUBSCRIBE', 'orphan'), /sunsubscribe\r\n\$6\r\norphan\r\n:0\r\n$/)
+    const next = cluster.primaries.find((node) => node !== owner)!
+    await next.call('CLUSTER', 'ADDSLOTS', slot('orphan'))
+    const reached = async () => (await ask(other, 'SPUBLISH', 'orphan', 'back')) === ':1\r\n'
+    await until(reached, 'it is heard again', 20_000)
+    assert.equal(String(await ear.frame()), push(3, 'smessage', 'orphan', 'back'))
+    assert.equal(ear.pending.length, 0)
+  })
+
   it('the home server hands over its place, and its channels with it', async () => {
     const ear = await connect()
     await ask(ear, 'SUBSCRIBE', 'where')

@@ -149,7 +149,8 @@ function stay(session: Session, slot: number): null {
 
 function goToSlot(session: Session, spec: CommandSpec, frame: Frame, slot: number): boolean | null {
   if (slot === SEVERAL) return cross(session, spec)
-  const endpoint = serverFor(session, spec, slot, frame)
+  // What it takes to leave a channel is known without its server.
+  const endpoint = serverFor(session, spec, spec.name === 'sunsubscribe' ? NO_KEY : slot, frame)
   if (endpoint === null) return answerNone(session, spec, slot)
   if ((spec.flags & Flag.write) !== 0) session.written = endpoint
   if (spec.name === 'watch' || spec.name === 'multi') session.transactionSlot = slot
