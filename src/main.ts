@@ -7,12 +7,16 @@ import { describeProblems, load } from './config/load.js'
 import { printable, publicConfig } from './config/render.js'
 import { createRegistry } from './metrics/exporter.js'
 import { Proxy } from './proxy.js'
+import { Accepting } from './sockets/entrance.js'
+import { Inherited } from './sockets/inherited.js'
+import { Sockets } from './sockets/sockets.js'
 import { createLogger, EventLog } from './util/log.js'
 
 /** Exit codes: scripts and process managers rely on them. */
 const EXIT = { clean: 0, fault: 1, usage: 2 } as const
 
 function main(): void {
+  const inherited = new Inherited(process.env, process.pid)
   const loaded = load({ argv: process.argv.slice(2), env: process.env, readFile: (path) => readFileSync(path, 'utf8') })
   switch (loaded.ok) {
     case 'help':
@@ -32,14 +36,15 @@ function main(): void {
         process.stdout.write(printable(loaded.config))
         process.exit(EXIT.clean)
       }
-      void run(loaded.config)
+      void run(loaded.config, inherited)
   }
 }
 
-async function run(config: Config): Promise<void> {
+async function run(config: Config, inherited: Inherited): Promise<void> {
   const logger = createLogger(config.log.level)
   const log = new EventLog(logger)
-  const proxy = new Proxy(config, log)
+  const sockets = new Sockets(inherited)
+  const proxy = new Proxy(config, log, (address) => new Accepting(address, sockets, log))
   const registry = createRegistry(
     proxy.recorder,
     (id) => proxy.table.byId(id).name,
@@ -64,6 +69,8 @@ async function run(config: Config): Promise<void> {
     if (stopping) process.exit(EXIT.fault)
     stopping = true
     await proxy.stop()
+    sockets.close(admin.server)
+    admin.server.closeAllConnections()
     await admin.close()
     log.flush()
     logger.flush(() => process.exit(code))
@@ -78,10 +85,8 @@ async function run(config: Config): Promise<void> {
   try {
     // The admin server comes first, so that a start that waits for Redis can be watched.
     if (config.admin !== null) {
-      const { admin: address } = config
-      await admin.listen(
-        address.kind === 'tcp' ? { host: address.host || '::', port: address.port } : { path: address.path },
-      )
+      await admin.ready()
+      await sockets.listen(admin.server, 'admin', config.admin)
     }
     await proxy.start()
   } catch (error) {

@@ -16,6 +16,7 @@ import { MAX_LINE } from './resp/bytes.js'
 import { RequestScanner } from './resp/request-scanner.js'
 import { ReadBuffer } from './resp/read-buffer.js'
 import { Upstreams } from './routing/upstreams.js'
+import type { EntranceAt } from './sockets/entrance.js'
 import type { Endpoint } from './upstream/endpoint.js'
 import { TurnClock } from './util/clock.js'
 import type { EventLog } from './util/log.js'
@@ -38,9 +39,9 @@ function withdrawn({ cluster, sentinel }: Config['standIn']): string[] {
   return [...(cluster ? [] : ['cluster']), ...(sentinel ? [] : ['sentinel'])]
 }
 
-/** Whether the applications of a listener read from other servers than they write to; one Redis has no others. */
-function readsElsewhere({ upstream }: Config, { reads }: Reading): boolean {
-  return reads !== 'primary' && upstream.target.kind !== 'standalone'
+/** How the applications of a listener read; null if only from where they write to: one Redis has no others. */
+function readingOf({ upstream }: Config, reading: Reading): Reading | null {
+  return reading.reads === 'primary' || upstream.target.kind === 'standalone' ? null : reading
 }
 
 /** Everything put together: what main starts and stops, and what the admin server shows. */
@@ -63,6 +64,7 @@ export class Proxy {
   constructor(
     readonly config: Config,
     readonly log: EventLog,
+    entranceAt: EntranceAt,
   ) {
     this.table = new CommandTable(config.commands.allow, withdrawn(config.standIn), config.commands.split)
     this.recorder = new Recorder(this.table.size)
@@ -115,9 +117,8 @@ export class Proxy {
     }
     const { connections: maxConnections, handshakeTimeout } = config.limits
     this.#listeners = config.listen.map((listen) => {
-      const reading = readsElsewhere(config, listen) ? listen : null
-      const options = { ...listen, reading, maxConnections, handshakeTimeout }
-      return new Listener(options, downstream, this.connections, this.#handshaking, log)
+      const options = { ...listen, reading: readingOf(config, listen), maxConnections, handshakeTimeout }
+      return new Listener(options, downstream, this.connections, this.#handshaking, log, entranceAt(listen.address))
     })
   }
 

@@ -13,7 +13,7 @@ import { keysOfTable, modulesBelow, ROOT } from './helpers/modules.ts'
 const LAYERS = [
   ['util', 'errors'],
   ['resp', 'config', 'metrics'],
-  ['commands', 'tls'],
+  ['commands', 'tls', 'sockets'],
   ['upstream'],
   ['routing'],
   ['dispatch'],
