@@ -3,8 +3,10 @@ import { readFileSync } from 'node:fs'
 import { createAdmin } from './admin/server.js'
 import type { Config } from './config/config.js'
 import { usage } from './config/command-line.js'
-import { describeProblems, load } from './config/load.js'
+import { describeProblems, load, type Sources } from './config/load.js'
 import { printable, publicConfig } from './config/render.js'
+import { LogLevel } from './life/log-level.js'
+import { Reloads } from './life/reloads.js'
 import { createRegistry } from './metrics/exporter.js'
 import { Proxy } from './proxy.js'
 import { Accepting } from './sockets/entrance.js'
@@ -17,7 +19,12 @@ const EXIT = { clean: 0, fault: 1, usage: 2 } as const
 
 function main(): void {
   const inherited = new Inherited(process.env, process.pid)
-  const loaded = load({ argv: process.argv.slice(2), env: process.env, readFile: (path) => readFileSync(path, 'utf8') })
+  const sources = {
+    argv: process.argv.slice(2),
+    env: process.env,
+    readFile: (path: string) => readFileSync(path, 'utf8'),
+  }
+  const loaded = load(sources)
   switch (loaded.ok) {
     case 'help':
       process.stdout.write(`${usage()}\n`)
@@ -36,15 +43,18 @@ function main(): void {
         process.stdout.write(printable(loaded.config))
         process.exit(EXIT.clean)
       }
-      void run(loaded.config, inherited)
+      void run(loaded.config, sources, inherited)
   }
 }
 
-async function run(config: Config, inherited: Inherited): Promise<void> {
+async function run(config: Config, sources: Sources, inherited: Inherited): Promise<void> {
   const logger = createLogger(config.log.level)
   const log = new EventLog(logger)
   const sockets = new Sockets(inherited)
   const proxy = new Proxy(config, log, (address) => new Accepting(address, sockets, log))
+  const level = new LogLevel(config, logger)
+  proxy.parts.push(level)
+  const reloads = new Reloads(sources, proxy, proxy.recorder, log)
   const registry = createRegistry(
     proxy.recorder,
     (id) => proxy.table.byId(id).name,
@@ -58,7 +68,14 @@ async function run(config: Config, inherited: Inherited): Promise<void> {
       stats: () => proxy.stats(),
       topology: () => proxy.topology(),
       clients: () => proxy.clients(),
-      config: () => publicConfig(config),
+      config: () => publicConfig(proxy.config),
+      token: () => proxy.config.adminToken,
+      reload: () => reloads.reload('call'),
+      drain: () => {
+        void stop(EXIT.clean)
+        return { draining: true }
+      },
+      setLogLevel: (wanted) => (level.current = wanted),
     },
     logger,
   )
@@ -75,6 +92,7 @@ async function run(config: Config, inherited: Inherited): Promise<void> {
     log.flush()
     logger.flush(() => process.exit(code))
   }
+  process.on('SIGHUP', () => void reloads.reload('signal'))
   process.on('SIGTERM', () => void stop(EXIT.clean))
   process.on('SIGINT', () => void stop(EXIT.clean))
   process.on('uncaughtException', (error) => {

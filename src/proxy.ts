@@ -1,15 +1,16 @@
 import { hostname } from 'node:os'
-import { describeAddress } from './config/address.js'
-import type { Config, Reading } from './config/config.js'
+import type { Config } from './config/config.js'
+import type { Part, Prepared } from './config/part.js'
 import { CommandTable } from './commands/table.js'
 import { Databases } from './dispatch/databases.js'
 import { Learner } from './dispatch/learner.js'
 import { describeSession } from './dispatch/describe.js'
 import { Login } from './dispatch/login.js'
 import { ScriptMemory } from './dispatch/scripts/memory.js'
+import type { DispatchLimits } from './dispatch/context.js'
 import type { SessionContext } from './dispatch/session.js'
-import type { DownstreamConnection, DownstreamContext } from './downstream/connection.js'
-import { Listener } from './downstream/listener.js'
+import type { DownstreamContext, DownstreamLimits } from './downstream/connection.js'
+import { Listeners } from './downstream/listeners.js'
 import type { Snapshot } from './metrics/gauges.js'
 import { Recorder } from './metrics/recorder.js'
 import { MAX_LINE } from './resp/bytes.js'
@@ -39,30 +40,40 @@ function withdrawn({ cluster, sentinel }: Config['standIn']): string[] {
   return [...(cluster ? [] : ['cluster']), ...(sentinel ? [] : ['sentinel'])]
 }
 
-/** How the applications of a listener read; null if only from where they write to: one Redis has no others. */
-function readingOf({ upstream }: Config, reading: Reading): Reading | null {
-  return reading.reads === 'primary' || upstream.target.kind === 'standalone' ? null : reading
+function downstreamLimits({ limits }: Config): DownstreamLimits {
+  return { ...limits, inlineBytes: Math.min(limits.inlineBytes, MAX_LINE) }
+}
+
+function dispatchLimits({ upstream, limits, pool }: Config): DispatchLimits {
+  return {
+    commandTimeout: upstream.commandTimeout,
+    blockTime: limits.blockTime,
+    leaseWait: pool.leases.waitTimeout,
+    outstanding: limits.outstanding,
+    subscriberBytes: limits.subscriberBytes,
+    mergedBytes: limits.mergedBytes,
+    replyBytes: limits.outputBytes * REPLY_FACTOR,
+    database: upstream.target.database,
+  }
 }
 
 /** Everything put together: what main starts and stops, and what the admin server shows. */
 export class Proxy {
+  /** What takes over a changed configuration, besides the listeners. */
+  readonly parts: Part[]
   readonly recorder: Recorder
   readonly table: CommandTable
-  readonly connections = new Set<DownstreamConnection>()
-  /** The addresses applications can dial, once started. */
-  readonly listening: string[] = []
   readonly #clock = new TurnClock()
   readonly #upstreams: Upstreams
   readonly #dispatch: SessionContext
-  readonly #listeners: Listener[]
+  readonly #listeners: Listeners
   readonly #buffered = { bytes: 0 }
-  readonly #handshaking = { count: 0 }
   readonly #timers: NodeJS.Timeout[] = []
   #started = false
   #stopping = false
 
   constructor(
-    readonly config: Config,
+    public config: Config,
     readonly log: EventLog,
     entranceAt: EntranceAt,
   ) {
@@ -72,10 +83,10 @@ export class Proxy {
     const requests = new ReadBuffer()
     const replies = new ReadBuffer()
     const upstream = { reads: replies, requests: requests.gather, turns, recorder: this.recorder, clock: this.#clock }
-    const { target, clientName, commandTimeout } = config.upstream
+    const { target, clientName } = config.upstream
     const name = `${clientName}:${hostname()}`
     this.#upstreams = new Upstreams(config, upstream, log, name, (home) => void this.#discover(home))
-    const limits = { ...config.limits, inlineBytes: Math.min(config.limits.inlineBytes, MAX_LINE) }
+    const limits = downstreamLimits(config)
     this.#dispatch = {
       table: this.table,
       recorder: this.recorder,
@@ -96,16 +107,7 @@ export class Proxy {
       keeps: target.kind !== 'standalone',
       retrying: { count: 0, most: config.upstream.maxHeld },
       log,
-      limits: {
-        commandTimeout,
-        blockTime: config.limits.blockTime,
-        leaseWait: config.pool.leases.waitTimeout,
-        outstanding: config.limits.outstanding,
-        subscriberBytes: config.limits.subscriberBytes,
-        mergedBytes: config.limits.mergedBytes,
-        replyBytes: config.limits.outputBytes * REPLY_FACTOR,
-        database: target.database,
-      },
+      limits: dispatchLimits(config),
     }
     const downstream: DownstreamContext = {
       dispatch: this.#dispatch,
@@ -115,11 +117,31 @@ export class Proxy {
       limits,
       buffered: this.#buffered,
     }
-    const { connections: maxConnections, handshakeTimeout } = config.limits
-    this.#listeners = config.listen.map((listen) => {
-      const options = { ...listen, reading: readingOf(config, listen), maxConnections, handshakeTimeout }
-      return new Listener(options, downstream, this.connections, this.#handshaking, log, entranceAt(listen.address))
-    })
+    this.#listeners = new Listeners(config, downstream, log, entranceAt)
+    const sessions: Part = {
+      apply: (next) => {
+        // The same objects, as everybody holds them.
+        Object.assign(limits, downstreamLimits(next))
+        Object.assign(this.#dispatch.limits, dispatchLimits(next))
+        this.#dispatch.retrying.most = next.upstream.maxHeld
+      },
+    }
+    this.parts = [this.#upstreams, sessions]
+  }
+
+  /** Gets everything that can fail about another configuration over with; nothing has changed until that is committed. */
+  async prepare(config: Config): Promise<Prepared> {
+    if (!this.#started) throw new Error('it has not started yet: try again')
+    if (this.#stopping) throw new Error('it is about to end')
+    const { commit, cancel } = await this.#listeners.prepare(config)
+    return {
+      cancel,
+      commit: () => {
+        commit()
+        for (const part of this.parts) part.apply(config)
+        this.config = config
+      },
+    }
   }
 
   /** Listens, at once or, with `start: eager`, when Redis has been reached. */
@@ -130,26 +152,23 @@ export class Proxy {
       setInterval(() => this.#sweepDownstream(), DOWNSTREAM_SWEEP),
     )
     if (this.config.upstream.start === 'eager') await this.#upstreams.whenUp()
-    for (const listener of this.#listeners) {
-      this.listening.push(describeAddress(await listener.listen()))
-      this.#dispatch.standIn.places[listener.options.role] ??= listener.place
-    }
+    await this.#listeners.listen()
     this.#started = true
     const { home } = this.#upstreams.topology
-    this.log.event('info', 'started', { listening: this.listening, upstream: home.name })
+    this.log.event('info', 'started', { listening: this.#listeners.listening, upstream: home.name })
   }
 
   /** Stops accepting, lets commands in flight finish for a while, and closes everything. */
   async stop(): Promise<void> {
     this.#stopping = true
-    for (const listener of this.#listeners) listener.close()
+    this.#listeners.close()
     const deadline = this.#clock.tick() + DRAIN_TIME
-    for (const connection of this.connections) connection.finishWhenIdle()
-    while (this.connections.size > 0 && this.#clock.tick() < deadline) {
+    for (const connection of this.#listeners.connections) connection.finishWhenIdle()
+    while (this.#listeners.connections.size > 0 && this.#clock.tick() < deadline) {
       await new Promise((resolve) => setTimeout(resolve, 20))
-      for (const connection of this.connections) connection.finishWhenIdle()
+      for (const connection of this.#listeners.connections) connection.finishWhenIdle()
     }
-    for (const connection of this.connections) connection.destroy('shutdown')
+    for (const connection of this.#listeners.connections) connection.destroy('shutdown')
     for (const timer of this.#timers) clearInterval(timer)
     this.#upstreams.stop()
     this.log.event('info', 'stopped', {})
@@ -171,7 +190,7 @@ export class Proxy {
   }
 
   snapshot(): Snapshot {
-    const downstreamConnections = this.connections.size
+    const downstreamConnections = this.#listeners.connections.size
     return { endpoints: this.#upstreams.stats(), downstreamConnections, bufferedBytes: this.#buffered.bytes }
   }
 
@@ -190,7 +209,7 @@ export class Proxy {
 
   #sweepDownstream(): void {
     const now = this.#clock.tick()
-    for (const connection of this.connections) connection.sweep(now)
+    for (const connection of this.#listeners.connections) connection.sweep(now)
   }
 
   /** What is to be known of a Redis that has just been reached: its commands, and how many databases it has. */

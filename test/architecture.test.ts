@@ -18,6 +18,7 @@ const LAYERS = [
   ['routing'],
   ['dispatch'],
   ['downstream'],
+  ['life'],
   ['proxy'],
   // The exposition stays out of the hot path's reach: what works there records into plain arrays.
   ['admin', 'metrics/exporter', 'metrics/names'],

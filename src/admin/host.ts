@@ -11,6 +11,6 @@ export function isForeignHost(hostname: string, address: AddressInfo | string | 
   return bare !== '' && bare !== 'localhost' && isIP(bare) === 0
 }
 
-function isLoopback(address: string): boolean {
+export function isLoopback(address: string): boolean {
   return address === '::1' || address.startsWith('127.')
 }

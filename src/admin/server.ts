@@ -1,5 +1,6 @@
 import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { Logger } from 'pino'
+import { addCalls } from './calls.js'
 import { isForeignHost } from './host.js'
 import { fail, failWith, HEADERS, isRequestFault } from './replies.js'
 import type { AdminSource } from './source.js'
@@ -48,6 +49,7 @@ export function createAdmin(source: AdminSource, log: Logger): FastifyInstance {
     return failWith(error, request, reply)
   })
   addRoutes(app, source)
+  addCalls(app, source)
   return app
 }
 

@@ -1,4 +1,7 @@
 import type { Registry } from 'prom-client'
+import type { Config } from '../config/config.js'
+
+export type LogLevel = Config['log']['level']
 
 /** What the admin server shows of the running proxy. Secrets are already hidden in what these give. */
 export interface AdminSource {
@@ -11,4 +14,12 @@ export interface AdminSource {
   topology(): object
   clients(): object[]
   config(): object
+
+  /** What calls that change something must bear; null if nothing was configured. */
+  token(): string | null
+  /** Reads the configuration again; says what has changed, or why nothing has. */
+  reload(): Promise<{ result: string }>
+  /** Begins to end, and says how long that may take. */
+  drain(): object
+  setLogLevel(level: LogLevel): void
 }

@@ -94,6 +94,8 @@ export interface Config {
   listen: ({ address: Address; pooling: Pooling; announce: Place | null; tls: ListenerTls | null } & Reading)[]
   /** Null if switched off. */
   admin: Address | null
+  /** What calls that change something must bear; null if there is none. */
+  adminToken: string | null
   upstream: {
     target: UpstreamTarget
     /** Of use only if the target wants TLS. */
@@ -150,6 +152,10 @@ export interface Config {
   }
   /** Scripts that are remembered: most of them, and most bytes; 0 = none. */
   scripts: { cacheCount: number; cacheBytes: number }
+  /** How long it goes on accepting when it is told to stop, and how long what is in flight may take after that. */
+  drain: { notice: number; timeout: number }
+  /** What makes it read its file again: being told to, or also that the file has changed. */
+  reload: 'signal' | 'watch'
   log: { level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent' }
   workers: number
 }

@@ -1,3 +1,4 @@
+import { readAdminToken } from './admin-token.js'
 import { readCommandLine, type CommandLine } from './command-line.js'
 import type { Config, UpstreamTarget } from './config.js'
 import { CONSTRAINTS } from './constraints.js'
@@ -35,14 +36,15 @@ export function load(sources: Sources): Loaded {
   const layers = [commandLine.layer, readEnvironment(sources.env), readConfigFile(commandLine, sources)]
   const settings = merge(layers)
   const credentials = readCredentials(layers, (path) => sources.readFile(path))
-  const errors = [...layers.toReversed(), credentials].flatMap(({ problems }) => problems)
+  const adminToken = readAdminToken(layers, (path) => sources.readFile(path))
+  const errors = [...layers.toReversed(), credentials, adminToken].flatMap(({ problems }) => problems)
   if (layers.every(({ readable }) => readable)) {
     errors.push(...missing(layers), ...conflicts(settings, layers))
     errors.push(...tlsProblems(settings, layers, (path) => sources.readFile(path)))
   }
   const url = settings.upstream.url
   if (errors.length > 0 || url === undefined) return { ok: false, errors }
-  const config = configOf(settings, { ...url, ...credentials.login })
+  const config = configOf(settings, { ...url, ...credentials.login }, adminToken.token)
   return { ok: true, config: deepFreeze(config), check: commandLine.check }
 }
 
@@ -106,7 +108,11 @@ function conflicts(settings: Settings, layers: readonly Layer[]): ConfigProblem[
   })
 }
 
-function configOf({ upstream, ...others }: Settings, target: UpstreamTarget): Config {
+function configOf(
+  { upstream, adminTokenFile: _path, ...others }: Settings,
+  target: UpstreamTarget,
+  adminToken: string | null,
+): Config {
   const {
     tls,
     sentinel,
@@ -122,6 +128,7 @@ function configOf({ upstream, ...others }: Settings, target: UpstreamTarget): Co
   } = upstream
   return {
     ...others,
+    adminToken,
     upstream: {
       target,
       tls,

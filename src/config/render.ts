@@ -3,17 +3,16 @@ import { stringify } from 'yaml'
 import type { Config } from './config.js'
 import { KEYS } from './keys.js'
 import { get, put } from './layer.js'
+import { settingsOf } from './settings.js'
 
 /** The effective configuration under the names and in the units of the file, for JSON. Passwords are `***`. */
 export function publicConfig(config: Config): object {
-  const { target, ...upstream } = config.upstream
-  const { username, password } = target
-  const settings = { ...config, upstream: { url: target, username, password, ...upstream } }
+  const settings = settingsOf(config)
   const shown = {}
-  for (const { segments, schema } of KEYS) {
+  for (const { path, segments, schema } of KEYS) {
     const value = get(settings, segments)
-    // Null is an admin address that is off, but a user or password that is not there.
-    if (value === undefined || (value === null && segments[0] === 'upstream')) continue
+    // Null is an admin address that is off, but a secret or user that is not there.
+    if (value === undefined || (value === null && path !== 'admin')) continue
     put(shown, segments, Value.Encode(schema, value))
   }
   return shown

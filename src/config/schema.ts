@@ -192,6 +192,13 @@ const scripts = section(
   },
 )
 
+const drain = section('How it ends when it is told to.', {
+  notice: duration('3s', 'How long it goes on accepting, unless all applications have gone before.', {
+    zero: 'not at all',
+  }),
+  timeout: duration('5s', 'Time for what is in flight to finish, and to close connections little by little.'),
+})
+
 export const schema = section('Configuration of respool.', {
   listen: Type.Array(listener(), {
     default: ['127.0.0.1:6379'],
@@ -201,12 +208,24 @@ export const schema = section('Configuration of respool.', {
     description: 'Where applications connect: HOST:PORT, :PORT for every interface, or unix:PATH.',
   }),
   admin: addressOrOff('127.0.0.1:9121', 'Where metrics and the admin API are served; off for nowhere.'),
+  adminToken: Type.Optional(
+    secret(
+      'What calls of the admin API that change something must bear. Without it, only loopback and unix sockets take them.',
+    ),
+  ),
+  adminTokenFile: Type.Optional(text('File that holds the token, instead of the token itself.')),
   upstream,
   pool,
   commands,
   standIn,
   limits,
   scripts,
+  drain,
+  reload: choice(
+    'signal',
+    'When the file is read again: on SIGHUP and POST /reload (signal), or also when it changes (watch).',
+    ['signal', 'watch'],
+  ),
   log: section('The log on standard output.', {
     level: choice('info', 'Least important events that are written.', [
       'trace',

@@ -31,7 +31,7 @@ export interface DispatchContext<S extends { readonly id: number }> {
   /** True if a copy of each command is kept until it is answered, as it may have to be sent again. */
   readonly keeps: boolean
   /** Commands of all sessions that wait to be sent again. */
-  readonly retrying: { count: number; readonly most: number }
+  readonly retrying: { count: number; most: number }
   readonly log: EventLog
   readonly limits: DispatchLimits
 }

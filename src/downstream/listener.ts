@@ -1,6 +1,8 @@
 import type { Socket } from 'node:net'
+import { isDeepStrictEqual } from 'node:util'
 import { describeAddress } from '../config/address.js'
 import type { Address, ListenerRole, ListenerTls, Place, Pooling, Reading } from '../config/config.js'
+import type { Prepared } from '../config/part.js'
 import { ERROR_FRAMES } from '../errors.js'
 import type { Entrance } from '../sockets/entrance.js'
 import type { EventLog } from '../util/log.js'
@@ -23,8 +25,9 @@ export interface ListenerOptions {
 
 /** Accepts applications at one address. */
 export class Listener {
-  readonly #gate: TlsGate | null
-  #bound: Address | null = null
+  #gate: TlsGate | null
+  /** Where it listens, once it does. */
+  bound: Address | null = null
 
   /**
    * @param connections those of all listeners
@@ -32,27 +35,51 @@ export class Listener {
    * @throws PemMistake
    */
   constructor(
-    readonly options: ListenerOptions,
+    public options: ListenerOptions,
     readonly context: DownstreamContext,
     readonly connections: Set<DownstreamConnection>,
     readonly handshaking: { count: number },
     readonly log: EventLog,
     readonly entrance: Entrance,
   ) {
-    const { address, tls, handshakeTimeout } = options
-    const gate = tls && { ...tls, listener: describeAddress(address), handshakeTimeout }
-    const { recorder } = context.dispatch
-    this.#gate = gate && new TlsGate(gate, handshaking, recorder, log, (socket) => this.#open(socket))
+    this.#gate = this.#makeGate(options)
+  }
+
+  /**
+   * Makes ready to accept by other options at the same address.
+   * @throws PemMistake
+   */
+  prepare(options: ListenerOptions): Prepared {
+    const { tls, handshakeTimeout } = this.options
+    const same = isDeepStrictEqual(options.tls, tls) && options.handshakeTimeout === handshakeTimeout
+    const gate = same ? this.#gate : this.#makeGate(options)
+    return {
+      commit: () => {
+        if (!same) this.#gate?.stop()
+        this.#gate = gate
+        this.options = options
+      },
+      cancel: () => {
+        if (!same) gate?.stop()
+      },
+    }
+  }
+
+  #makeGate({ address, tls, handshakeTimeout }: ListenerOptions): TlsGate | null {
+    if (tls === null) return null
+    const { recorder } = this.context.dispatch
+    const gate = { ...tls, listener: describeAddress(address), handshakeTimeout }
+    return new TlsGate(gate, this.handshaking, recorder, this.log, (socket) => this.#open(socket))
   }
 
   /** Resolves with the address that applications can dial, which tells the port if that was left open. */
   async listen(): Promise<Address> {
-    return (this.#bound = await this.entrance.open((socket) => this.take(socket)))
+    return (this.bound = await this.entrance.open((socket) => this.take(socket)))
   }
 
   /** Where it says that applications can connect to, once it listens; null for a unix socket that announces nothing. */
   get place(): Place | null {
-    return this.options.announce ?? (this.#bound?.kind === 'tcp' ? this.#bound : null)
+    return this.options.announce ?? (this.bound?.kind === 'tcp' ? this.bound : null)
   }
 
   close(): void {

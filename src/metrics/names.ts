@@ -50,6 +50,22 @@ export const METRICS: MetricRow[] = [
     labels: ['version', 'node'],
     collect: () => [[[buildInfo.version, buildInfo.node], 1]],
   },
+  byLabel('respool_config_reloads_total', 'result', 'Times that the configuration was read again.', (r) => r.reloads),
+  figure(
+    'respool_config_hash',
+    'A number made of the configuration that runs: the same for the same one.',
+    (r) => r.configHash,
+  ),
+  figure(
+    'respool_config_loaded_timestamp_seconds',
+    'When the configuration that runs was read, in seconds since 1970.',
+    (r) => r.configLoadedAt / 1000,
+  ),
+  figure(
+    'respool_config_pending_keys',
+    'Changed keys of the configuration that wait for a restart.',
+    (r) => r.configPending,
+  ),
   {
     ...SECONDS,
     name: 'redis_cmd_duration_seconds',
@@ -169,6 +185,10 @@ export const METRICS: MetricRow[] = [
 
 function count(name: string, help: string, value: (recorder: Recorder) => number): ScalarMetric {
   return { name, type: 'counter', help, labels: [], collect: ({ recorder }) => [[[], value(recorder)]] }
+}
+
+function figure(name: string, help: string, value: (recorder: Recorder) => number): ScalarMetric {
+  return { ...count(name, help, value), type: 'gauge' }
 }
 
 function bytes(name: string, help: string, inOut: (recorder: Recorder) => [number, number]): ScalarMetric {

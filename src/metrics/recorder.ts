@@ -58,6 +58,12 @@ export class Recorder {
   /** Connections that TLS could not be spoken on, by whose they were. */
   readonly tlsErrors = new LabelCounter(['downstream', 'upstream'])
 
+  readonly reloads = new LabelCounter(['ok', 'failed'])
+  /** The configuration that runs: a number made of it, when it was read (ms since 1970), how many changed keys need a restart. */
+  configHash = 0
+  configLoadedAt = 0
+  configPending = 0
+
   /** Bytes read from and written to downstreams. */
   bytesIn = 0
   bytesOut = 0

@@ -37,6 +37,8 @@ export interface SentinelOptions {
  * Whoever is told still has to look whether that server is a primary: a sentinel that was cut off may not have heard.
  */
 export class SentinelWatch {
+  /** Hears which replicas are well; null as long as nobody reads from them. */
+  onReplicas: ((addresses: Address[]) => void) | null = null
   /** The one that knew last comes first. */
   readonly sentinels: Address[]
   #asking = false
@@ -50,8 +52,6 @@ export class SentinelWatch {
     readonly options: SentinelOptions,
     readonly log: EventLog,
     readonly onPrimary: (address: Address) => void,
-    /** Hears which replicas are well; null if nobody reads from them. */
-    readonly onReplicas: ((addresses: Address[]) => void) | null = null,
   ) {
     this.sentinels = [...options.sentinels]
     this.#backoff = new Backoff(options.minDelay, options.maxDelay)
@@ -62,6 +62,17 @@ export class SentinelWatch {
     if (this.#stopped) return
     this.#again = this.#asking
     if (!this.#asking) void this.#round()
+  }
+
+  /** Tells from now on which replicas are well. */
+  reportReplicas(to: (addresses: Address[]) => void): void {
+    const news = this.onReplicas === null
+    this.onReplicas = to
+    if (!news || this.#listening === null) return
+    // It is to hear of more events than it was.
+    this.#listening.client.close()
+    this.#listening = null
+    this.refresh()
   }
 
   stop(): void {

@@ -5,7 +5,7 @@ import type { EndpointStats } from '../metrics/gauges.js'
 import { ClientTls } from '../tls/client.js'
 import type { UpstreamContext } from '../upstream/connection.js'
 import { ControlClient } from '../upstream/control.js'
-import { Endpoint } from '../upstream/endpoint.js'
+import { Endpoint, type UpstreamSettings } from '../upstream/endpoint.js'
 import type { EventLog } from '../util/log.js'
 import { Carriers } from './carriers.js'
 import { ClusterTopology } from './cluster.js'
@@ -27,27 +27,30 @@ export class Upstreams {
   readonly #cluster: ClusterTopology | null = null
   readonly #service: StaticTopology | null = null
   readonly #sentinels: SentinelWatch | null = null
+  /** What all of it goes by: the same object for as long as it lives, whose values change. */
+  readonly #settings: UpstreamSettings
   /** True if somebody reads from the nearest server. */
-  readonly #measures: boolean
+  #measures = false
   /** For questions to the home, and which server it asks. */
   #control: { client: ControlClient; name: string } | null = null
 
   /** @param onHome called each time the server comes up to which commands without keys go, or another one takes its place */
   constructor(
-    readonly config: Config,
+    config: Config,
     context: Omit<UpstreamContext, 'tls'>,
     readonly log: EventLog,
     readonly clientName: string,
     onHome: (home: Endpoint) => void,
   ) {
+    this.#settings = { upstream: { ...config.upstream }, pool: config.pool }
     const { target, tls } = config.upstream
     this.context = { ...context, tls: target.tls ? new ClientTls(tls, 'upstream.tls', context.recorder, log) : null }
-    this.#measures = config.listen.some(({ reads }) => reads === 'nearest')
     if (target.kind === 'cluster') {
       const cluster = (this.topology = this.#cluster = this.#findCluster())
       const carriers = (this.carriers = new Carriers(cluster))
       cluster.onHome = onHome
       cluster.onChange = () => carriers.follow()
+      this.apply(config)
       return
     }
     const endpoint = this.#endpoint(target.kind === 'standalone' ? target.endpoints[0] : null)
@@ -59,13 +62,25 @@ export class Upstreams {
         () => context.clock.tick(),
       )
       this.topology = this.#service = service
-      this.#sentinels = this.#watchSentinels(endpoint, service)
+      this.#sentinels = this.#watchSentinels(endpoint)
     } else {
       this.topology = this.#service = new StaticTopology(endpoint, () => {})
     }
     this.carriers = new Carriers(this.topology)
     endpoint.onUp = () => onHome(endpoint)
     endpoint.onUnreachable = () => this.#sentinels?.refresh()
+    this.apply(config)
+  }
+
+  /** Goes by another configuration from now on, as far as it differs in what needs no restart. */
+  apply({ upstream, pool, listen }: Config): void {
+    Object.assign(this.#settings.upstream, upstream)
+    this.#settings.pool = pool
+    // Applications of a listener that is gone may go on reading so.
+    this.#measures ||= listen.some(({ reads }) => reads === 'nearest')
+    const service = this.#service
+    if (service instanceof ServiceTopology && listen.some(({ reads }) => reads !== 'primary'))
+      this.#sentinels?.reportReplicas((addresses) => service.takeReplicas(addresses))
   }
 
   start(): void {
@@ -98,7 +113,7 @@ export class Upstreams {
     if (address === null) return Promise.reject(new Error('no server is known yet'))
     if (this.#control?.name !== name) {
       this.#control?.client.close()
-      this.#control = { client: this.#client(address, this.config.upstream.connectTimeout), name }
+      this.#control = { client: this.#client(address, this.#settings.upstream.connectTimeout), name }
     }
     return this.#control.client.call(...question)
   }
@@ -117,7 +132,7 @@ export class Upstreams {
   /** What the admin API shows of it. */
   describe(): object {
     return {
-      kind: this.config.upstream.target.kind,
+      kind: this.#settings.upstream.target.kind,
       sentinels: this.#sentinels?.sentinels.map(describeAddress),
       ...(this.#cluster === null ? {} : describeCluster(this.#cluster)),
       endpoints: [...this.topology.endpoints.map((endpoint) => this.#describe(endpoint)), ...this.#replicas()],
@@ -143,11 +158,11 @@ export class Upstreams {
   }
 
   #endpoint(address: Address | null): Endpoint {
-    return new Endpoint(address, this.config, this.context, this.log, this.clientName)
+    return new Endpoint(address, this.#settings, this.context, this.log, this.clientName)
   }
 
   #replica(address: Address): Endpoint {
-    const endpoint = new Endpoint(address, this.config, this.context, this.log, this.clientName, 'replica')
+    const endpoint = new Endpoint(address, this.#settings, this.context, this.log, this.clientName, 'replica')
     endpoint.onUnreachable = () => {
       // Others may be there to read from.
       endpoint.wakeAll()
@@ -164,13 +179,13 @@ export class Upstreams {
   }
 
   #client(address: Address, timeout: number): ControlClient {
-    const { username, password } = this.config.upstream.target
+    const { username, password } = this.#settings.upstream.target
     const { tls } = this.context
     return new ControlClient({ address, tls, clientName: this.clientName, username, password, timeout })
   }
 
   #findCluster(): ClusterTopology {
-    const { target, cluster, reconnect } = this.config.upstream
+    const { target, cluster, reconnect } = this.#settings.upstream
     const { refreshInterval: interval, addressMap } = cluster
     return new ClusterTopology(
       { startNodes: target.endpoints, addressMap, interval, ...reconnect },
@@ -193,9 +208,9 @@ export class Upstreams {
   }
 
   /** Has the endpoint follow the primary of the configured service. */
-  #watchSentinels(endpoint: Endpoint, service: ServiceTopology): SentinelWatch {
-    const { target, sentinel, reconnect } = this.config.upstream
-    const tls = sentinelTls(this.config.upstream)
+  #watchSentinels(endpoint: Endpoint): SentinelWatch {
+    const { target, sentinel, reconnect } = this.#settings.upstream
+    const tls = sentinelTls(this.#settings.upstream)
     const options = {
       sentinels: target.endpoints,
       service: target.service!,
@@ -205,9 +220,7 @@ export class Upstreams {
       password: sentinel.password ?? null,
       ...reconnect,
     }
-    const reads = this.config.listen.some(({ role, reads }) => role === 'replica' || reads !== 'primary')
-    const onReplicas = (addresses: Address[]) => service.takeReplicas(addresses)
-    return new SentinelWatch(options, this.log, (address) => endpoint.moveTo(address), reads ? onReplicas : null)
+    return new SentinelWatch(options, this.log, (address) => endpoint.moveTo(address))
   }
 }
 

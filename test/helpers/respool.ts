@@ -19,8 +19,14 @@ export interface Respool {
   readonly admin: string
   /** Path of the unix socket listener, when asked for. */
   readonly socketPath: string | undefined
+  /** The configuration file, when there is one. */
+  readonly configPath: string | undefined
+  /** Writes another configuration to the file, as the first one was. */
+  configure(config: object): void
   /** All log lines so far. */
   output(): string
+  /** The events in the log with that name. */
+  events(name: string): Record<string, unknown>[]
   /** Sends a signal (SIGTERM unless told) and gives the exit code; 137 when it had to be killed. */
   stop(signal?: NodeJS.Signals): Promise<number>
   /** A metric's value now, summed over the series that bear at least these labels. */
@@ -48,11 +54,15 @@ export async function startRespool(options: RespoolOptions): Promise<Respool> {
   const admin = `http://127.0.0.1:${adminPort}`
   const socketPath = options.unixSocket ? join(dir, 'respool.sock') : undefined
 
-  const child = new Child(
-    process.execPath,
-    commandLine(options, dir, port, adminPort, socketPath),
-    environment(options),
-  )
+  const configPath = options.config && join(dir, 'respool.yaml')
+  const listen = [`127.0.0.1:${port}`, ...(socketPath ? [`unix:${socketPath}`] : [])]
+  const configure = (config: Settings) => {
+    const whole = config.listen === undefined ? config : { ...config, listen: [...listen, ...config.listen] }
+    // JSON is YAML.
+    writeFileSync(join(dir, 'respool.yaml'), JSON.stringify(whole, undefined, 2))
+  }
+  if (options.config) configure(options.config)
+  const child = new Child(process.execPath, commandLine(options, listen, adminPort, configPath), environment(options))
   await child.ready(() => answers(port, admin), `respool accepts on port ${port} and answers ${admin}/startupz`)
   return {
     host: '127.0.0.1',
@@ -62,7 +72,15 @@ export async function startRespool(options: RespoolOptions): Promise<Respool> {
     url: `redis://127.0.0.1:${port}`,
     admin,
     socketPath,
+    configPath,
+    configure,
     output: () => child.output(),
+    events: (name) =>
+      child
+        .output()
+        .split('\n')
+        .filter((line) => line.includes(`"event":"${name}"`))
+        .map((line) => JSON.parse(line) as Record<string, unknown>),
     async stop(signal = 'SIGTERM') {
       const code = await child.stop(signal)
       removeDirectory(dir)
@@ -84,18 +102,15 @@ export function residentBytes(pid: number): number {
   return Number(line[1]) * 1024
 }
 
-function commandLine(options: RespoolOptions, dir: string, port: number, adminPort: number, socketPath?: string) {
+interface Settings {
+  listen?: (string | object)[]
+}
+
+function commandLine(options: RespoolOptions, listen: string[], adminPort: number, configPath?: string) {
   const args = [MAIN, '--admin', `127.0.0.1:${adminPort}`, '--upstream', options.upstream]
-  const listen = [`127.0.0.1:${port}`, ...(socketPath ? [`unix:${socketPath}`] : [])]
-  const config: { listen?: (string | object)[] } | undefined = options.config
+  const config: Settings | undefined = options.config
   if (config?.listen === undefined) for (const address of listen) args.push('--listen', address)
-  if (config) {
-    const file = join(dir, 'respool.yaml')
-    const whole = config.listen === undefined ? config : { ...config, listen: [...listen, ...config.listen] }
-    // JSON is YAML.
-    writeFileSync(file, JSON.stringify(whole, undefined, 2))
-    args.push('-c', file)
-  }
+  if (configPath !== undefined) args.push('-c', configPath)
   return [...args, ...(options.args ?? [])]
 }
 

@@ -8,10 +8,12 @@ import { Writable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
 import { Counter, Registry } from 'prom-client'
+import { objection } from '../../src/admin/authority.js'
 import { isForeignHost } from '../../src/admin/host.js'
 import { createAdmin, type AdminSource } from '../../src/admin/server.js'
 import { createLogger } from '../../src/util/log.js'
 
+const CALLS = ['/reload', '/drain', '/loglevel']
 const PATHS = ['/metrics', '/livez', '/readyz', '/startupz', '/stats', '/topology', '/clients', '/config']
 
 /** An admin server over a source with the given parts, and what it logged. */
@@ -26,6 +28,10 @@ function adminOver(parts: Partial<AdminSource> = {}) {
     topology: () => ({ slots: [] }),
     clients: () => [{ id: 1 }],
     config: () => ({ listen: ['127.0.0.1:6379'] }),
+    token: () => null,
+    reload: () => Promise.resolve({ result: 'unchanged' }),
+    drain: () => ({ draining: true }),
+    setLogLevel: () => {},
     ...parts,
   }
   const lines: Record<string, unknown>[] = []
@@ -94,10 +100,10 @@ test('an unknown path is 404 and lists the routes', async () => {
     const response = await app.inject({ method, url: '/nothing?at=all' })
     assert.equal(response.statusCode, 404)
     const { routes } = response.json<{ routes: { url: string; methods: string[] }[] }>()
-    assert.deepEqual(
-      routes,
-      PATHS.map((url) => ({ url, methods: ['GET', 'HEAD'] })),
-    )
+    assert.deepEqual(routes, [
+      ...PATHS.map((url) => ({ url, methods: ['GET', 'HEAD'] })),
+      ...CALLS.map((url) => ({ url, methods: ['POST'] })),
+    ])
   }
 })
 
@@ -209,6 +215,82 @@ test('it listens on a unix socket, for any host name', async (t) => {
       .end()
   })
   assert.equal(body, '{"alive":true}')
+})
+
+const LOOPBACK = { address: '127.0.0.1', port: 9121, family: 'IPv4' }
+const EVERYWHERE = { address: '0.0.0.0', port: 9121, family: 'IPv4' }
+
+test('calls that change something are for loopback and unix sockets, or for who has the token', () => {
+  for (const address of [LOOPBACK, { ...LOOPBACK, address: '::1' }, '/run/respool.sock'])
+    assert.equal(objection({}, address, null), null)
+  assert.equal(objection({}, EVERYWHERE, null)?.status, 403)
+  for (const address of [LOOPBACK, EVERYWHERE, '/run/respool.sock']) {
+    for (const authorization of [
+      undefined,
+      '',
+      'Bearer',
+      'Bearer ',
+      'Bearer tokem',
+      'Bearer token2',
+      'Basic token',
+      'token',
+    ])
+      assert.equal(objection({ authorization }, address, 'token')?.status, 401, authorization)
+    for (const authorization of ['Bearer token', 'bearer token'])
+      assert.equal(objection({ authorization }, address, 'token'), null)
+  }
+})
+
+test('pages of other origins may not call, whatever they bear', () => {
+  const host = '127.0.0.1:9121'
+  const authorization = 'Bearer token'
+  for (const headers of [
+    { origin: 'https://evil.example' },
+    { origin: 'null' },
+    { origin: 'http://127.0.0.1:8080' },
+    { 'sec-fetch-site': 'cross-site' },
+    { 'sec-fetch-site': 'same-site' },
+    { origin: `http://${host}`, 'sec-fetch-site': 'cross-site' },
+  ])
+    for (const token of [null, 'token'])
+      assert.equal(objection({ host, authorization, ...headers }, LOOPBACK, token)?.status, 403)
+  assert.equal(objection({ host, origin: `http://${host}`, 'sec-fetch-site': 'same-origin' }, LOOPBACK, null), null)
+  assert.equal(objection({ host, 'sec-fetch-site': 'none' }, LOOPBACK, null), null)
+})
+
+test('a call without the token does nothing, and learns how to bear it', async () => {
+  let levels = 0
+  const { app } = adminOver({ token: () => 'right', setLogLevel: () => levels++ })
+  const call = (authorization: string) =>
+    app.inject({ method: 'POST', url: '/loglevel?level=debug', headers: { authorization } })
+  const refused = await call('Bearer wrong')
+  assert.deepEqual(
+    [refused.statusCode, refused.headers['www-authenticate'], levels],
+    [401, 'Bearer realm="respool"', 0],
+  )
+  assert.match(refused.json<{ message: string }>().message, /adminToken/)
+  assert.deepEqual([(await call('Bearer right')).statusCode, levels], [200, 1])
+  assert.equal((await app.inject('/stats')).statusCode, 200, 'looking is free')
+})
+
+test('a level comes in the query or as JSON; another word is 400', async () => {
+  const levels: string[] = []
+  const { app } = adminOver({ setLogLevel: (level) => levels.push(level) })
+  const post = async (url: string, payload?: object) =>
+    (await app.inject({ method: 'POST', url, ...(payload && { payload }) })).statusCode
+  assert.equal(await post('/loglevel?level=trace'), 200)
+  assert.equal(await post('/loglevel', { level: 'warn' }), 200)
+  for (const payload of [undefined, {}, { level: 3 }, { level: 'loud' }, { level: ['info'] }])
+    assert.equal(await post('/loglevel', payload), 400)
+  assert.deepEqual(levels, ['trace', 'warn'])
+})
+
+test('a refused reload is 422 with what is wrong', async () => {
+  const problems = [{ source: 'f', line: 3, path: 'pool.max', message: 'must be' }]
+  const { app } = adminOver({ reload: () => Promise.resolve({ result: 'refused', problems }) })
+  const response = await app.inject({ method: 'POST', url: '/reload' })
+  assert.equal(response.statusCode, 422)
+  assert.deepEqual(response.json<{ problems: object }>().problems, problems)
 })
 
 /** What the server answers to raw bytes. */

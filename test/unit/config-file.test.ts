@@ -7,7 +7,7 @@ import { KEYS } from '../../src/config/keys.ts'
 import { get, put } from '../../src/config/layer.ts'
 import { describeProblems, load } from '../../src/config/load.ts'
 import { publicConfig } from '../../src/config/render.ts'
-import { jsonSchema } from '../../src/config/schema.ts'
+import { jsonSchema, schema } from '../../src/config/schema.ts'
 
 const SAMPLE = new URL('../../config/respool.yaml', import.meta.url)
 const SCHEMA = new URL('../../config/respool.schema.json', import.meta.url)
@@ -55,10 +55,7 @@ describe('a configuration file', () => {
     ['limits:\n  bulk-bytes: 1', 'f:2: limits.bulk-bytes: unknown key (did you mean limits.bulkBytes?)'],
     ['commandTimeout: 1s', 'f:1: commandTimeout: unknown key (did you mean upstream.commandTimeout?)'],
     ['log:\n  zzzzzz: 1', 'f:2: log.zzzzzz: unknown key (known here: level)'],
-    [
-      '__proto__: {max: 1}',
-      'f:1: __proto__: unknown key (known here: listen, admin, upstream, pool, commands, standIn, limits, scripts, log, workers)',
-    ],
+    ['__proto__: {max: 1}', `f:1: __proto__: unknown key (known here: ${Object.keys(schema.properties).join(', ')})`],
     ['[a]: 1', 'f:1: unknown key (see config/respool.yaml)'],
     ['1: 1', 'f:1: unknown key (see config/respool.yaml)'],
     ['pool: {max: 2}\npool: {max: 3}', 'f:2: the key is given twice (keep one)'],
@@ -201,30 +198,30 @@ describe('the sample', () => {
 })
 
 describe('the JSON Schema', () => {
-  const schema = JSON.parse(readFileSync(SCHEMA, 'utf8')) as object
+  const file = JSON.parse(readFileSync(SCHEMA, 'utf8')) as object
 
   it('is what the code gives', () => {
     const command =
       `node --import tsx -e "import { jsonSchema } from './src/config/schema.ts'; console.log(JSON.stringify(jsonSchema()))"` +
       ' > config/respool.schema.json && npx prettier --write config/respool.schema.json'
-    assert.deepEqual(schema, JSON.parse(JSON.stringify(jsonSchema())), `write it again with: ${command}`)
+    assert.deepEqual(file, JSON.parse(JSON.stringify(jsonSchema())), `write it again with: ${command}`)
   })
 
   it('accepts the sample, an empty file and every single key', () => {
     const sample = parse(readFileSync(SAMPLE, 'utf8')) as object
-    assert.ok(Check(schema, sample))
-    assert.ok(Check(schema, {}))
+    assert.ok(Check(file, sample))
+    assert.ok(Check(file, {}))
     for (const { segments } of KEYS) {
       const value = get(sample, segments)
       const single = {}
       put(single, segments, value ?? 'text')
-      assert.ok(Check(schema, single), stringify(single))
+      assert.ok(Check(file, single), stringify(single))
     }
   })
 
   it('accepts both forms of a listener', () =>
     assert.ok(
-      Check(schema, { listen: [':1', { address: ':2' }, { address: ':3', pooling: 'session', announce: 'h:1' }] }),
+      Check(file, { listen: [':1', { address: ':2' }, { address: ':3', pooling: 'session', announce: 'h:1' }] }),
     ))
 
   it('refuses unknown keys and wrong values', () => {
@@ -236,7 +233,7 @@ describe('the JSON Schema', () => {
       { log: { level: 'x' } },
       { limits: { bulkBytes: '1x' } },
     ]
-    for (const each of wrong) assert.ok(!Check(schema, each), stringify(each))
+    for (const each of wrong) assert.ok(!Check(file, each), stringify(each))
   })
 
   it('describes every key', () => {

@@ -52,6 +52,7 @@ describe('defaults', () => {
         },
       ],
       admin: { kind: 'tcp', host: '127.0.0.1', port: 9121 },
+      adminToken: null,
       upstream: {
         target: {
           kind: 'standalone',
@@ -101,6 +102,8 @@ describe('defaults', () => {
         idleTimeout: 0,
       },
       scripts: { cacheBytes: 8_388_608, cacheCount: 1000 },
+      drain: { notice: 3000, timeout: 5000 },
+      reload: 'signal',
       log: { level: 'info' },
       workers: 1,
     })
@@ -477,7 +480,7 @@ describe('what is shown of the configuration', () => {
   })
 
   it('names every key that has a value', () => {
-    const shown = printable(config({ argv: ['--upstream', 'redis://u:p@h'] }))
+    const shown = printable(config({ argv: ['--upstream', 'redis://u:p@h'], yaml: 'adminToken: t' }))
     for (const { segments, path } of KEYS) {
       // Files and names that are not given are not shown.
       if (!/File$|\.tls\.(ca|cert|key|serverName)$/.test(path))
