@@ -1,6 +1,8 @@
 /** A changed configuration takes the place of the running one: all of it or nothing, and no application notices. */
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { mkdirSync, renameSync, symlinkSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { after, afterEach, before, describe, it } from 'node:test'
 import { Redis } from 'ioredis'
@@ -96,7 +98,8 @@ describe('reload', { timeout: 60_000 }, () => {
         [5, 'pool.mni'],
       ],
     )
-    assert.deepEqual(respool.events('config_refused')[0].problems, answer.problems)
+    const event = await until(() => respool.events('config_refused').at(0), 'it is in the log')
+    assert.deepEqual(event.problems, answer.problems)
     assert.deepEqual(await shown(respool), before)
     assert.equal(await respool.metric('respool_config_reloads_total', { result: 'failed' }), 1)
     respool.configure({ limits: { connections: 7 } })
@@ -118,8 +121,12 @@ describe('reload', { timeout: 60_000 }, () => {
 
   it('leaves all as it was if an added listener finds its port taken', async () => {
     const free = await freePort()
+    const taken = createServer().listen(0, '127.0.0.1')
+    test.also(() => taken.close())
+    await once(taken, 'listening')
+    const { port } = taken.address() as AddressInfo
     const respool = await proxy({ listen: [], limits: { connections: 7 } })
-    respool.configure({ listen: [`127.0.0.1:${free}`, `127.0.0.1:${redis.port}`], limits: { connections: 9 } })
+    respool.configure({ listen: [`127.0.0.1:${free}`, `127.0.0.1:${port}`], limits: { connections: 9 } })
     const { status, answer } = await reload(respool)
     assert.equal(status, 422)
     assert.match(answer.problems[0].message, /EADDRINUSE/)
