@@ -5,7 +5,7 @@ import type { Config } from './config/config.js'
 import { usage } from './config/command-line.js'
 import { describeProblems, load, type Sources } from './config/load.js'
 import { printable, publicConfig } from './config/render.js'
-import { LogLevel } from './life/log-level.js'
+import { type Level, LogLevel } from './life/log-level.js'
 import { Reloads } from './life/reloads.js'
 import { createRegistry } from './metrics/exporter.js'
 import { Proxy } from './proxy.js'
@@ -55,28 +55,8 @@ async function run(config: Config, sources: Sources, inherited: Inherited): Prom
   const level = new LogLevel(config, logger)
   proxy.parts.push(level)
   const reloads = new Reloads(sources, proxy, proxy.recorder, log)
-  const registry = createRegistry(
-    proxy.recorder,
-    (id) => proxy.table.byId(id).name,
-    () => proxy.snapshot(),
-  )
   const admin = createAdmin(
-    {
-      registry,
-      ready: () => proxy.ready(),
-      started: () => proxy.started(),
-      stats: () => proxy.stats(),
-      topology: () => proxy.topology(),
-      clients: () => proxy.clients(),
-      config: () => publicConfig(proxy.config),
-      token: () => proxy.config.adminToken,
-      reload: () => reloads.reload('call'),
-      drain: () => {
-        void stop(EXIT.clean)
-        return { draining: true }
-      },
-      setLogLevel: (wanted) => (level.current = wanted),
-    },
+    { ...shownOf(proxy), ...callsOf(proxy, reloads, level), drain: () => void (stopping || stop(EXIT.clean)) },
     logger,
   )
 
@@ -111,6 +91,29 @@ async function run(config: Config, sources: Sources, inherited: Inherited): Prom
     logger.fatal({ event: 'start_failed', err: error })
     process.stderr.write(`respool: ${(error as Error).message}\n`)
     await stop(EXIT.fault)
+  }
+}
+
+/** What the admin server shows. */
+function shownOf(proxy: Proxy) {
+  const nameOf = (id: number) => proxy.table.byId(id).name
+  return {
+    registry: createRegistry(proxy.recorder, nameOf, () => proxy.snapshot()),
+    ready: () => proxy.ready(),
+    started: () => proxy.started(),
+    stats: () => proxy.stats(),
+    topology: () => proxy.topology(),
+    clients: () => proxy.clients(),
+    config: () => publicConfig(proxy.config),
+  }
+}
+
+/** What it can be told to do. */
+function callsOf(proxy: Proxy, reloads: Reloads, level: LogLevel) {
+  return {
+    token: () => proxy.config.adminToken,
+    reload: () => reloads.reload('call'),
+    setLogLevel: (wanted: Level) => (level.current = wanted),
   }
 }
 

@@ -133,11 +133,11 @@ export class Proxy {
   async prepare(config: Config): Promise<Prepared> {
     if (!this.#started) throw new Error('it has not started yet: try again')
     if (this.#stopping) throw new Error('it is about to end')
-    const { commit, cancel } = await this.#listeners.prepare(config)
+    const listeners = await this.#listeners.prepare(config)
     return {
-      cancel,
+      cancel: () => listeners.cancel(),
       commit: () => {
-        commit()
+        listeners.commit()
         for (const part of this.parts) part.apply(config)
         this.config = config
       },

@@ -27,7 +27,10 @@ export function addCalls(app: FastifyInstance, source: AdminSource): void {
     if (reload.result !== 'refused') return reload
     return fail(reply, 422, 'The configuration was not changed.', reload)
   })
-  app.post('/drain', { onRequest }, (_request, reply) => reply.code(202).send(source.drain()))
+  app.post('/drain', { onRequest }, (_request, reply) => {
+    source.drain()
+    return reply.code(202).send({ draining: true })
+  })
   app.post('/loglevel', { onRequest }, (request, reply) => {
     const given = levelIn(request.body) ?? levelIn(request.query)
     if (given === undefined || !LEVELS.includes(given))

@@ -19,7 +19,7 @@ export interface AdminSource {
   token(): string | null
   /** Reads the configuration again; says what has changed, or why nothing has. */
   reload(): Promise<{ result: string }>
-  /** Begins to end, and says how long that may take. */
-  drain(): object
+  /** Begins to end. */
+  drain(): void
   setLogLevel(level: LogLevel): void
 }

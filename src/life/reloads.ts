@@ -46,7 +46,8 @@ export class Reloads {
     readonly log: EventLog,
   ) {
     this.#note(running.config)
-    this.#read()
+    // To know which files there are.
+    if (running.config.reload === 'watch') this.#read()
     this.#watch()
   }
 

@@ -99,7 +99,7 @@ describe('reload', { timeout: 60_000 }, () => {
       ],
     )
     const event = await until(() => respool.events('config_refused').at(0), 'it is in the log')
-    assert.deepEqual(event.problems, answer.problems)
+    assert.deepEqual(event?.problems, answer.problems)
     assert.deepEqual(await shown(respool), before)
     assert.equal(await respool.metric('respool_config_reloads_total', { result: 'failed' }), 1)
     respool.configure({ limits: { connections: 7 } })

@@ -30,7 +30,7 @@ function adminOver(parts: Partial<AdminSource> = {}) {
     config: () => ({ listen: ['127.0.0.1:6379'] }),
     token: () => null,
     reload: () => Promise.resolve({ result: 'unchanged' }),
-    drain: () => ({ draining: true }),
+    drain: () => {},
     setLogLevel: () => {},
     ...parts,
   }

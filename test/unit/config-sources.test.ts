@@ -96,7 +96,9 @@ describe('the environment', () => {
   it('has its say on every key', () => {
     // No value of a key can be this, but for a user, a password and a token; their files are one too many.
     const env = Object.fromEntries(KEYS.map(({ variable }) => [variable, '\u0001']))
-    const accepted = new Set(KEYS.map(({ path }) => path).filter((path) => /(^|\.)(username|password|adminToken)$/.test(path)))
+    const accepted = new Set(
+      KEYS.map(({ path }) => path).filter((path) => /(^|\.)(username|password|adminToken)$/.test(path)),
+    )
     const reported = mistakes([], env).map((line) => /^environment: ([\w.]+): /.exec(line)?.[1])
     for (const { path } of KEYS) assert.equal(reported.includes(path), !accepted.has(path), path)
   })
