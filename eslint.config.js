@@ -1,5 +1,8 @@
 import tseslint from 'typescript-eslint'
 
+const BROWSER = ['document', 'localStorage', 'setTimeout', 'clearTimeout', 'EventSource', 'ResizeObserver']
+const WRITE_HTML = ['innerHTML', 'outerHTML', 'insertAdjacentHTML', 'setHTMLUnsafe', 'write', 'writeln']
+
 export default tseslint.config(
   { ignores: ['dist/', '.cache/', 'src/commands/generated.ts', '**/node_modules/'] },
   ...tseslint.configs.recommendedTypeChecked,
@@ -27,4 +30,13 @@ export default tseslint.config(
     rules: { 'no-console': 'off', '@typescript-eslint/no-floating-promises': 'off' },
   },
   { files: ['**/*.js', '**/*.mjs'], ...tseslint.configs.disableTypeChecked },
+  // What runs in the browser: no compiler looks at it, and text of applications must never become HTML.
+  {
+    files: ['src/admin/page/*.js'],
+    languageOptions: { globals: Object.fromEntries(BROWSER.map((name) => [name, 'readonly'])) },
+    rules: {
+      'no-undef': 'error',
+      'no-restricted-properties': ['error', ...WRITE_HTML.map((property) => ({ property }))],
+    },
+  },
 )

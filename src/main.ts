@@ -8,6 +8,7 @@ import { printable, publicConfig } from './config/render.js'
 import { type Level, LogLevel } from './life/log-level.js'
 import { Reloads } from './life/reloads.js'
 import { createRegistry } from './metrics/exporter.js'
+import { vitalsOf } from './metrics/vitals.js'
 import { Proxy } from './proxy.js'
 import { Accepting } from './sockets/entrance.js'
 import { Inherited } from './sockets/inherited.js'
@@ -102,8 +103,9 @@ function shownOf(proxy: Proxy) {
     ready: () => proxy.ready(),
     started: () => proxy.started(),
     stats: () => proxy.stats(),
+    vitals: () => vitalsOf(proxy.recorder, nameOf),
     topology: () => proxy.topology(),
-    clients: () => proxy.clients(),
+    clients: (most?: number) => proxy.clients(most),
     config: () => publicConfig(proxy.config),
   }
 }

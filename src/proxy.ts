@@ -203,8 +203,16 @@ export class Proxy {
     return this.#upstreams.describe()
   }
 
-  clients(): object[] {
-    return this.#dispatch.registry.all().map(describeSession)
+  /** @param most if given, only so many: those that were active last */
+  clients(most = Infinity): object[] {
+    const sessions = this.#dispatch.registry.all()
+    if (sessions.length <= most) return sessions.map(describeSession)
+    const oldest = Float64Array.from(sessions, ({ lastActive }) => lastActive).sort()[sessions.length - most]
+    return sessions
+      .filter(({ lastActive }) => lastActive >= oldest)
+      .sort((a, b) => b.lastActive - a.lastActive)
+      .slice(0, most)
+      .map(describeSession)
   }
 
   #sweepDownstream(): void {

@@ -2,6 +2,7 @@ import fastify, { type FastifyError, type FastifyInstance, type FastifyReply, ty
 import type { Logger } from 'pino'
 import { addCalls } from './calls.js'
 import { isForeignHost } from './host.js'
+import { addPage } from './page.js'
 import { fail, failWith, HEADERS, isRequestFault } from './replies.js'
 import type { AdminSource } from './source.js'
 
@@ -50,6 +51,7 @@ export function createAdmin(source: AdminSource, log: Logger): FastifyInstance {
   })
   addRoutes(app, source)
   addCalls(app, source)
+  addPage(app, source, log)
   return app
 }
 

@@ -1,5 +1,6 @@
 import type { Registry } from 'prom-client'
 import type { Config } from '../config/config.js'
+import type { Vitals } from '../metrics/vitals.js'
 
 export type LogLevel = Config['log']['level']
 
@@ -11,8 +12,10 @@ export interface AdminSource {
   /** Whether start-up is over. */
   started(): boolean
   stats(): object
+  vitals(): Vitals
   topology(): object
-  clients(): object[]
+  /** @param most if given, only so many: those that were active last */
+  clients(most?: number): object[]
   config(): object
 
   /** What calls that change something must bear; null if nothing was configured. */

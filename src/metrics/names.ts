@@ -1,8 +1,9 @@
 import { buildInfo } from './build-info.js'
 import type { EndpointStats, Snapshot } from './gauges.js'
-import { boundsOf, type Histograms, type Tally } from './histogram.js'
+import { boundsOf, type Tally } from './histogram.js'
 import type { LabelCounter } from './label-counter.js'
 import { SIZES, TIMES, type Recorder } from './recorder.js'
+import { byName } from './tallies.js'
 
 /** Where the values come from at scrape time. */
 export interface Source {
@@ -240,26 +241,6 @@ function commandErrors({ recorder, commandName }: Source): Sample[] {
   for (const name of byName(recorder.succeeded, commandName).keys()) errors.set(name, 0)
   for (const [name, { total }] of byName(recorder.failed, commandName)) errors.set(name, total)
   return [...errors].map(([name, total]) => [[name], total])
-}
-
-/** The rows that counted something; those of one name become one, since a series may appear only once. */
-function byName(histograms: Histograms, nameOf: (row: number) => string): Map<string, Tally> {
-  const tallies = new Map<string, Tally>()
-  for (let row = 0; row < histograms.rows; row++) {
-    const tally = histograms.read(row)
-    if (tally.total === 0) continue
-    const name = nameOf(row)
-    const same = tallies.get(name)
-    if (same) add(same, tally)
-    else tallies.set(name, tally)
-  }
-  return tallies
-}
-
-function add(to: Tally, from: Tally): void {
-  from.counts.forEach((n, bucket) => (to.counts[bucket] += n))
-  to.total += from.total
-  to.sum += from.sum
 }
 
 function label(tallies: Map<string, Tally>, ...more: string[]): HistogramSample[] {

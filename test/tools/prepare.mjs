@@ -9,6 +9,7 @@ const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 const TOOLS = {
   redis: { check: ['redis-server', '--version'], packages: ['redis-server'] },
   promtool: { check: ['promtool', '--version'], packages: ['prometheus'] },
+  chromium: { check: ['chromium', '--version'], packages: ['chromium'] },
   python: { check: ['python3', '-c', 'import ensurepip, venv'], packages: ['python3', 'python3-venv'] },
   // Other systems keep their certificates elsewhere, and have them.
   certificates: {

@@ -6,7 +6,7 @@ import { handOver, prepare, say, step } from './prepare.mjs'
 
 const paths = process.argv.slice(2)
 
-prepare(['redis', 'promtool', 'python', 'certificates'])
+prepare(['redis', 'promtool', 'chromium', 'python', 'certificates'])
 if (paths.length === 0) step('npm', ['run', '--silent', 'lint'], 'Linting')
 
 const files = (paths.length > 0 ? paths : ['test']).flatMap(testsIn).sort()

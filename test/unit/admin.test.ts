@@ -11,6 +11,8 @@ import { Counter, Registry } from 'prom-client'
 import { objection } from '../../src/admin/authority.js'
 import { isForeignHost } from '../../src/admin/host.js'
 import { createAdmin, type AdminSource } from '../../src/admin/server.js'
+import { vitalsOf } from '../../src/metrics/vitals.js'
+import { Recorder } from '../../src/metrics/recorder.js'
 import { createLogger } from '../../src/util/log.js'
 
 const CALLS = ['/reload', '/drain', '/loglevel']
@@ -25,6 +27,7 @@ function adminOver(parts: Partial<AdminSource> = {}) {
     ready: () => ({ ready: true, reasons: [] }),
     started: () => true,
     stats: () => ({ commands: 1 }),
+    vitals: () => vitalsOf(new Recorder(), () => 'other'),
     topology: () => ({ slots: [] }),
     clients: () => [{ id: 1 }],
     config: () => ({ listen: ['127.0.0.1:6379'] }),
@@ -103,6 +106,8 @@ test('an unknown path is 404 and lists the routes', async () => {
     assert.deepEqual(routes, [
       ...PATHS.map((url) => ({ url, methods: ['GET', 'HEAD'] })),
       ...CALLS.map((url) => ({ url, methods: ['POST'] })),
+      ...['/', '/page/:file'].map((url) => ({ url, methods: ['GET', 'HEAD'] })),
+      { url: '/events', methods: ['GET'] },
     ])
   }
 })
