@@ -60,12 +60,14 @@ interface Entry {
   readonly due: number
   /** The answer if it is not sent again. */
   readonly error: string
+  /** True if it was not sent yet: then it is the newest of the session, ahead of which everything else was sent. */
+  readonly fresh: boolean
   /** One behind it was carried out that should have found it done, or undone: sent now, it would come too late. */
   overtaken: boolean
 }
 
 /** How a command is sent again, if not as soon as possible to where its slot is. */
-type How = Partial<Pick<Entry, 'to' | 'asking' | 'due'>> & {
+type How = Partial<Pick<Entry, 'to' | 'asking' | 'due' | 'fresh'>> & {
   /** True if the server has named another one. */
   readonly follows?: boolean
 }
@@ -147,7 +149,7 @@ export class Retries {
 
   /** There is no connection for the command now. */
   postpone(pending: Repeatable): void {
-    if (this.#add(pending, pending.kept!, ERROR_FRAMES.slotNotServed)) return
+    if (this.#add(pending, pending.kept!, ERROR_FRAMES.slotNotServed, { fresh: true })) return
     this.session.context.recorder.error('heldExceeded')
     pending.giveUp(ERROR_FRAMES.heldExceeded)
   }
@@ -234,13 +236,13 @@ export class Retries {
 
   #add(pending: Repeatable, kept: Kept, error: string, how: How = {}): boolean {
     const { clock, retrying } = this.session.context
-    const { to = null, asking = false, due = 0, follows = false } = how
+    const { to = null, asking = false, due = 0, fresh = false, follows = false } = how
     if (kept.hops >= MOST_HOPS || pending.deadline <= clock.now) return false
     // What only has to go elsewhere waits for nothing.
     if (retrying.count >= retrying.most && !follows) return false
     kept.hops++
     retrying.count++
-    this.#list.push({ pending, kept, to, asking, due, error, overtaken: false })
+    this.#list.push({ pending, kept, to, asking, due, error, fresh, overtaken: false })
     pending.route.answered(this.session.ways.lease)
     // Not at once: its connection may be about to refuse, or lose, more.
     queueMicrotask(() => this.next())
@@ -250,9 +252,9 @@ export class Retries {
   /** Those that wait though they should have come before a command. */
   #behind({ spec, whole }: Repeatable, kept: Kept): Entry[] {
     const concern = concernOf(spec, kept)
-    return this.#list.filter(({ pending, kept: other }) => {
+    return this.#list.filter(({ pending, kept: other, fresh }) => {
       // The parts of one command come in any order.
-      if (whole !== undefined && pending.whole === whole) return false
+      if (fresh || (whole !== undefined && pending.whole === whole)) return false
       return orderMatters(concern, concernOf(pending.spec, other))
     })
   }

@@ -3,7 +3,7 @@ import { Arguments } from '../../resp/arguments.js'
 import { command, OK, QUEUED } from '../../resp/encode.js'
 import { StepReply } from '../../upstream/handshake.js'
 import { isHarmless } from '../local/local.js'
-import { faultOf } from '../local/syntax.js'
+import { faultOf, hasArity } from '../local/syntax.js'
 import { answerNone, serverFor } from '../reads/place.js'
 import { type Frame, holdFor } from '../send.js'
 import type { Session } from '../session.js'
@@ -41,8 +41,9 @@ export function addToTransaction(session: Session, spec: CommandSpec, frame: Fra
   const refused = refusedInTransaction(session, spec, frame)
   if (refused !== null) return refused
   const args = new Arguments(frame.buf, frame.start, frame.end)
-  // Any server can say what is wrong.
-  if (spec === session.context.table.other || faultOf(spec, args) !== null) return begin(session, spec, FAULTY)
+  // Any server can say what is wrong. PING with too much behind it is queued all the same.
+  const faulty = faultOf(spec, args) !== null && !(isHarmless(spec) && hasArity(spec, frame.argc))
+  if (faulty || spec === session.context.table.other) return begin(session, spec, FAULTY)
   if (slot === NO_KEY || spec.name === 'watch') {
     switch (spec.name) {
       case 'multi':
