@@ -1,7 +1,7 @@
 import type { CommandSpec } from '../commands/spec.js'
 import { findServer } from './cluster/cluster.js'
 import { answerLocally, dispatchOpen } from './open.js'
-import { findInService, prepare } from './reads/place.js'
+import { blocks, findInService, prepare } from './reads/place.js'
 import { relayBytes } from './relay.js'
 import { dispatchSubscribed } from './subscribed.js'
 import { forward, type Frame } from './send.js'
@@ -29,9 +29,9 @@ export function dispatch(session: Session, spec: CommandSpec, frame: Frame): boo
 function find(session: Session, spec: CommandSpec, frame: Frame): boolean | null {
   const { reads, context } = session
   if (reads !== null) {
-    const prepared = prepare(session, spec, frame)
+    const prepared = prepare(session, spec, frame.argc)
     if (prepared !== null) return prepared
-    if (!context.topology.sharded) return findInService(session, spec, frame)
+    if (!context.topology.sharded) return findInService(session, spec, blocks(spec, frame))
   }
   return context.topology.sharded ? findServer(session, spec, frame) : null
 }

@@ -8,6 +8,7 @@ import { findServer } from './cluster/cluster.js'
 import { isHarmless } from './local/local.js'
 import { refuse } from './open.js'
 import { recount } from './publish.js'
+import { findForLarge, prepare } from './reads/place.js'
 import { reasonOf, startRelay } from './relay.js'
 import type { Request } from './request.js'
 import { type Frame, ownFrame } from './send.js'
@@ -68,7 +69,11 @@ export class LargeRequest {
     if (session.context.topology.sharded) {
       const tooLarge = unfinishedLength(buf, start, end) > LARGEST_GATHERED
       if (!tooLarge || spec.soleKey === 0) return new LargeRequest(session, spec, null, true)
-      const found = findServer(session, spec, { buf, start, end, argc: Infinity, inHand: end, commands: 1 })
+      const frame = { buf, start, end, argc: Infinity, inHand: end, commands: 1 }
+      const found = prepare(session, spec, Math.abs(spec.arity)) ?? findServer(session, spec, frame)
+      if (found !== null) return found ? new LargeRequest(session, spec, null) : null
+    } else if (session.reads !== null) {
+      const found = findForLarge(session, spec)
       if (found !== null) return found ? new LargeRequest(session, spec, null) : null
     }
     const relays = spec.handling === 'relay' || spec.handling === 'subscribe'

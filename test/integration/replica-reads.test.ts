@@ -194,6 +194,27 @@ describe('reads on a cluster with replicas', { timeout: 120_000 }, () => {
     await replicated()
   })
 
+  it('may be large, and come behind what is large', async () => {
+    const large = 'x'.repeat(9 * 1024 * 1024)
+    const [client, replica] = [await connect('prefer'), await connect('replica')]
+    const replies = await pipeline(client, [
+      ['GET', 'key:0'],
+      ['SET', 'large', large],
+      ['STRLEN', 'large'],
+      ['EXISTS', ...Array.from({ length: 10_000 }, () => 'key:0')],
+    ])
+    assert.deepEqual(replies, [bulk('of key:0'), '+OK\r\n', `:${large.length}\r\n`, ':10000\r\n'])
+    const refused = await pipeline(replica, [
+      ['SET', 'large', large],
+      ['APPEND', 'large', large],
+      ['SET', 'large', 'x'.repeat(200_000)],
+      ['GET', 'key:0'],
+    ])
+    assert.deepEqual(refused, [READONLY, READONLY, READONLY, bulk('of key:0')])
+    await ask(client, 'DEL', 'large')
+    await replicated()
+  })
+
   it('come before what is written behind them, also if the replica is slow', async () => {
     const client = await connect('prefer')
     await until(async () => (await ask(client, 'GET', 'key:0')) === bulk('of key:0'), 'replicas are reached')

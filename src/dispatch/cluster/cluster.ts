@@ -2,7 +2,7 @@ import { type CommandSpec, Flag, type Handling, isBlocking } from '../../command
 import type { Endpoint } from '../../upstream/endpoint.js'
 import { hasArity } from '../local/syntax.js'
 import type { Mode } from '../mode.js'
-import { answerNone, serverFor } from '../reads/place.js'
+import { answerNone, blocks, serverFor } from '../reads/place.js'
 import { readRun } from '../run.js'
 import { blockTimeOf, type Frame } from '../send.js'
 import type { Session } from '../session.js'
@@ -150,7 +150,8 @@ function stay(session: Session, slot: number): null {
 function goToSlot(session: Session, spec: CommandSpec, frame: Frame, slot: number): boolean | null {
   if (slot === SEVERAL) return cross(session, spec)
   // What it takes to leave a channel is known without its server.
-  const endpoint = serverFor(session, spec, spec.name === 'sunsubscribe' ? NO_KEY : slot, frame)
+  const home = spec.name === 'sunsubscribe'
+  const endpoint = serverFor(session, spec, home ? NO_KEY : slot, session.reads !== null && blocks(spec, frame))
   if (endpoint === null) return answerNone(session, spec, slot)
   if ((spec.flags & Flag.write) !== 0) session.written = endpoint
   if (spec.name === 'watch' || spec.name === 'multi') session.transactionSlot = slot

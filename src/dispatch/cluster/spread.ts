@@ -49,7 +49,7 @@ class SpreadRequest extends Request implements Whole {
   /** @param slot tells where the part goes, then and if it is sent again */
   send(nth: number, text: string, slot: number): void {
     const { session, spec, since, deadline } = this
-    const endpoint = serverFor(session, spec, slot, null)
+    const endpoint = serverFor(session, spec, slot, false)
     const route = session.ways.to(endpoint ?? session.context.topology.home)
     if ((spec.flags & Flag.write) !== 0) session.written = route.endpoint
     const part = new Part(this, nth, spec, { text, slot, use: null, hops: 0 }, route, since, deadline)

@@ -84,7 +84,7 @@ function keep(session: Session, spec: CommandSpec, { buf, start, end }: Frame): 
 /** Takes a lease at the server of the slot, or at the home server, and sends what was kept. Answers as `findServer` does. */
 function begin(session: Session, spec: CommandSpec, slot: number): boolean | null {
   const { clock, limits } = session.context
-  const owner = session.ways.leaseRoute?.endpoint ?? serverFor(session, spec, slot, null)
+  const owner = session.ways.leaseRoute?.endpoint ?? serverFor(session, spec, slot, false)
   if (session.inflight > 0) return session.hold('drained')
   if (owner === null || slot === SEVERAL) {
     session.failTransaction()

@@ -1,8 +1,8 @@
 // Everyday use of go-redis, told only a host and a port.
 //
 // Usage: main HOST PORT [default|2|3], main HOST PORT transfers APPLICATIONS for what is in
-// transfers.go, main HOST PORT counting SESSIONS NAME for what is in counting.go, or main HOST PORT
-// scripts for what is in scripts.go.
+// transfers.go, main HOST PORT counting SESSIONS NAME for what is in counting.go, main HOST PORT
+// scripts for what is in scripts.go, or main HOST PORT replicas for what is in replicas.go.
 //
 // Prints one JSON line {name, ok, detail} per scenario; exit code 0 when all are ok.
 package main

@@ -90,12 +90,14 @@ func missing(err error) {
 	}
 }
 
+func address() string { return os.Args[1] + ":" + os.Args[2] }
+
 func (e *environment) key(name string) string { return "{" + e.unique + "}:" + name }
 
 // another gives a further client; change may set options on top of the address. The fourth argument tells what is there: one
 // Redis, a node of a cluster, a sentinel, or one Redis with TLS, whose certificate the file in the fifth vouches for.
 func (e *environment) another(change func(*redis.UniversalOptions)) redis.UniversalClient {
-	options := &redis.UniversalOptions{Addrs: []string{os.Args[1] + ":" + os.Args[2]}}
+	options := &redis.UniversalOptions{Addrs: []string{address()}}
 	if len(os.Args) > 4 {
 		switch os.Args[4] {
 		case "cluster":
@@ -108,7 +110,7 @@ func (e *environment) another(change func(*redis.UniversalOptions)) redis.Univer
 			options.TLSConfig = &tls.Config{RootCAs: authorities}
 		}
 	}
-	if len(os.Args) > 3 && os.Args[3] != "default" {
+	if len(os.Args) > 3 && os.Args[3] != "default" && os.Args[3] != "replicas" {
 		options.Protocol, _ = strconv.Atoi(os.Args[3])
 	}
 	if change != nil {
@@ -169,6 +171,13 @@ func main() {
 	if len(os.Args) > 3 && os.Args[3] == "scripts" {
 		scriptCalls(os.Args[1], os.Args[2])
 	}
+	if len(os.Args) > 3 && os.Args[3] == "replicas" {
+		playAll(replicaScenarios)
+	}
+	playAll(scenarios)
+}
+
+func playAll(scenarios []scenario) {
 	failed := false
 	for _, s := range scenarios {
 		finished := make(chan string, 1)
@@ -185,4 +194,5 @@ func main() {
 	if failed {
 		os.Exit(1)
 	}
+	os.Exit(0)
 }
