@@ -110,7 +110,9 @@ export class Topics {
 
   forgetUnused(topics: Iterable<Topic>): void {
     for (const topic of topics) {
-      if (topic.refs === 0 && !topic.sent && !topic.live) this.#byKind[topic.kind].delete(topic.name)
+      if (topic.refs > 0 || topic.sent || topic.live) continue
+      // An order that is still unanswered may name one that was forgotten before, and has a successor by now.
+      if (this.find(topic.kind, topic.name) === topic) this.#byKind[topic.kind].delete(topic.name)
     }
   }
 
