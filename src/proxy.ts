@@ -103,6 +103,7 @@ export class Proxy {
         service: target.service ?? USUAL_SERVICE,
         places: { primary: null, replica: null },
       },
+      requests,
       lookahead: new RequestScanner(limits),
       keeps: target.kind !== 'standalone',
       retrying: { count: 0, most: config.upstream.maxHeld },

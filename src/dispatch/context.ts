@@ -1,6 +1,7 @@
 import type { ListenerRole, Place, StandIn } from '../config/config.js'
 import type { CommandTable } from '../commands/table.js'
 import type { Recorder } from '../metrics/recorder.js'
+import type { ReadBuffer } from '../resp/read-buffer.js'
 import type { RequestScanner } from '../resp/request-scanner.js'
 import type { Carriers } from '../routing/carriers.js'
 import type { Topology } from '../routing/topology.js'
@@ -26,6 +27,8 @@ export interface DispatchContext<S extends { readonly id: number }> {
   readonly scripts: ScriptMemory
   /** `service` is what the primary is called where nobody has given a name. */
   readonly standIn: StandIn & { readonly service: string; readonly places: Places }
+  /** What applications' commands are read into. */
+  readonly requests: ReadBuffer
   /** For a look at what is in hand behind a command. */
   readonly lookahead: RequestScanner
   /** True if a copy of each command is kept until it is answered, as it may have to be sent again. */

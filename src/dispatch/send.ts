@@ -81,7 +81,8 @@ export function post(
   end: number,
 ): void {
   if (!session.context.keeps) return connection.send(request, buf, start, end)
-  const text = buf.toString('latin1', start, end)
+  const { requests } = session.context
+  const text = buf === requests.bytes ? requests.text(start, end) : buf.toString('latin1', start, end)
   const use = connection === session.lease ? leaseUse(session, request.spec) : null
   if (use !== undefined) {
     request.kept = { text, slot: session.slot, use, hops: 0 }

@@ -83,6 +83,8 @@ export class Session implements RequestOwner, SubscriberOwner, Repeater, Travell
   version = 0
   /** The server of a cluster that the last write went to. */
   written: Endpoint | null = null
+  /** Pipelines whose last reply has not left. */
+  pipelines = 0
   /** Bytes of the commands in flight that are kept. */
   keptBytes = 0
   #modeBefore: 'open' | 'spoilt' = 'open'
@@ -109,6 +111,11 @@ export class Session implements RequestOwner, SubscriberOwner, Repeater, Travell
   /** Commands that an upstream connection owes an answer to. */
   get inflight(): number {
     return this.#inflight
+  }
+
+  /** True if it has more than one server, of which some owe answers to commands that came together. */
+  get awaitsRest(): boolean {
+    return this.pipelines > 0 && this.#inflight > 0 && this.ways.several
   }
 
   /** True if nothing is going on and nothing would be lost with it. */
@@ -272,13 +279,13 @@ export class Session implements RequestOwner, SubscriberOwner, Repeater, Travell
     const ring = this.ring
     if (ring.peek() !== request) return
     ring.shift()
-    if (request.endsPipeline) recorder.pipelineDuration(clock.now - request.since)
+    if (request.endsPipeline) this.#endPipeline(request)
     for (let head = ring.peek(); head !== undefined; head = ring.peek()) {
       if (this.#pushes.bytes > 0) this.#pushes.release(this.downstream)
       head.release()
       if (!head.done) break
       ring.shift()
-      if (head.endsPipeline) recorder.pipelineDuration(clock.now - head.since)
+      if (head.endsPipeline) this.#endPipeline(head)
     }
     if (this.#pushes.bytes > 0 && ring.length === 0) this.#pushes.release(this.downstream)
     if (this.held === 'outstanding' && ring.length <= this.window.size / 2) this.unhold()
@@ -355,6 +362,12 @@ export class Session implements RequestOwner, SubscriberOwner, Repeater, Travell
   /** Ends the application's connection, because the reply that it is receiving cannot be completed. */
   abort(): void {
     this.downstream.destroy('reply lost midway')
+  }
+
+  #endPipeline({ since }: Request): void {
+    const { recorder, clock } = this.context
+    this.pipelines--
+    recorder.pipelineDuration(clock.now - since)
   }
 
   #keepPush(part: string | Buffer): void {

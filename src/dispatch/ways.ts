@@ -110,6 +110,11 @@ export class Ways implements WaitOwner {
     this.leaseRoute.connection = this.lease
   }
 
+  /** True if there is more than one. */
+  get several(): boolean {
+    return this.#routes !== null
+  }
+
   /** Commands that have been sent and that an answer is owed to. */
   get inflight(): number {
     if (this.#routes === null) return this.#route?.inflight ?? 0

@@ -50,6 +50,9 @@ export interface DownstreamLimits extends RequestLimits, UnreadLimits {
 /** Reading goes on behind a held command as far as this: only so is it noticed that the application has gone. */
 const HELD_BYTES = 16 * 1024
 
+/** How often replies to a pipeline linger because other servers have not answered their part of it yet: one write costs more than all else. */
+const LINGERS = 2
+
 /** The command at hand, of whichever connection: there is only one at a time. */
 const frameAtHand: Frame = { buf: Buffer.alloc(0), start: 0, end: 0, argc: 0, inHand: 0, commands: 0 }
 
@@ -68,6 +71,8 @@ export class DownstreamConnection implements Downstream, TurnTask {
   /** A large command that was put together and has to wait. */
   #waiting: Frame | null = null
   readonly #unread: Unread
+  /** How often what was gathered has lingered. */
+  #lingered = 0
   /** True after the last reply was decided on. */
   #finishing = false
   /** True after the application said that it sends no more. */
@@ -142,6 +147,11 @@ export class DownstreamConnection implements Downstream, TurnTask {
   /** Writes what was gathered in this turn. */
   run(): void {
     if (this.session.closed) return
+    if (this.session.awaitsRest && this.#lingered < LINGERS) {
+      this.#lingered++
+      return this.context.turns.linger(this)
+    }
+    this.#lingered = 0
     this.context.dispatch.recorder.bytesOut += this.#output.writeTo(this.#socket)
     this.#accountUnread()
     if (this.#unread.tooMuch) return this.destroy('slow')
@@ -173,7 +183,7 @@ export class DownstreamConnection implements Downstream, TurnTask {
   #process(end: number): void {
     const { reads } = this.context
     const bytes = reads.bytes
-    let frame = this.#carry.restore(reads)
+    let frame = this.#carry.restore(reads, end)
     let pos = frame + this.#scanned
     let commands = 0
     this.#scanned = 0
@@ -218,7 +228,9 @@ export class DownstreamConnection implements Downstream, TurnTask {
     this.context.dispatch.recorder.pipeline(commands)
     if (commands === 1) return
     const newest = this.session.ring.at(this.session.ring.length - 1)
-    if (newest !== undefined) newest.endsPipeline = true
+    if (newest === undefined || newest.endsPipeline) return
+    newest.endsPipeline = true
+    this.session.pipelines++
   }
 
   /** Takes in what a scan found; false if that has to wait. */

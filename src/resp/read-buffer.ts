@@ -22,6 +22,29 @@ export class ReadBuffer {
   /** The part that sockets read into. */
   readonly target = this.bytes.subarray(HEADROOM)
   readonly gather = new Gather()
+  /** Where the bytes end that are being worked off. */
+  #end = 0
+  /** Those from `#from` on as text, once somebody has asked for some. */
+  #text: string | null = null
+  #from = 0
+
+  /** Bytes up to `end` are about to be worked off. */
+  begin(end: number): void {
+    this.#end = end
+    this.#text = null
+  }
+
+  /**
+   * A range as latin1 text, to be kept. Ranges are asked for in order, and all come from one conversion: the text of one command keeps
+   * that of those which came with it.
+   */
+  text(start: number, end: number): string {
+    if (this.#text === null) {
+      this.#text = this.bytes.toString('latin1', start, this.#end)
+      this.#from = start
+    }
+    return this.#text.slice(start - this.#from, end - this.#from)
+  }
 }
 
 /** The bytes that one connection carries over from read to read. */
@@ -42,9 +65,10 @@ export class Carry {
     from.copy(this.#bytes, 0, start, end)
   }
 
-  /** Puts the kept bytes in front of what was just read; answers where they start. */
-  restore(buffer: ReadBuffer): number {
+  /** Puts the kept bytes in front of what was just read, up to `end`; answers where they start. */
+  restore(buffer: ReadBuffer, end: number): number {
     const start = HEADROOM - this.length
+    buffer.begin(end)
     if (this.#bytes !== null && this.length > 0) this.#bytes.copy(buffer.bytes, start, 0, this.length)
     return start
   }

@@ -291,8 +291,9 @@ export class UpstreamConnection implements TurnTask {
 
   #read(size: number): boolean {
     if (this.state.current === 'closed') return false
-    const { reads, recorder, clock } = this.context
+    const { reads, recorder, clock, turns } = this.context
     this.readAt = clock.tick()
+    turns.stir()
     recorder.upstreamBytesIn += size
     try {
       this.#scan(HEADROOM + size)
@@ -306,7 +307,7 @@ export class UpstreamConnection implements TurnTask {
 
   #scan(end: number): void {
     const bytes = this.context.reads.bytes
-    let frame = this.#carry.restore(this.context.reads)
+    let frame = this.#carry.restore(this.context.reads, end)
     let pos = frame + this.#scanned
     while (pos < end) {
       if (this.#relay !== null && this.inflight.length === 0) {

@@ -6,6 +6,8 @@
  * Batching lives here: whatever was gathered for a connection during the reads leaves in one write. Replies go out
  * first, because an application waits for them; sessions that may go on are resumed from here and never from inside a
  * read, because a read works on a buffer that all connections share.
+ *
+ * A task may linger: it then runs after the next turn in which something came from upstream, and soon in any case.
  */
 export interface TurnTask {
   /** True while the task is queued: set by the queue, read by whoever wants to queue it. */
@@ -17,9 +19,14 @@ export interface TurnTask {
 const PHASES = ['downstream', 'resume', 'upstream'] as const
 export type Phase = (typeof PHASES)[number]
 
+/** How long a task may linger, ms. */
+const LINGER = 1
+
 export class TurnQueue {
   readonly #lists: Record<Phase, TurnTask[]> = { downstream: [], resume: [], upstream: [] }
   #armed = false
+  #lingering: TurnTask[] = []
+  #timer: NodeJS.Timeout | null = null
   readonly #run = () => this.#runPhases()
 
   add(phase: Phase, task: TurnTask): void {
@@ -29,6 +36,24 @@ export class TurnQueue {
     if (this.#armed) return
     this.#armed = true
     setImmediate(this.#run)
+  }
+
+  /** Queues a downstream task for later. */
+  linger(task: TurnTask): void {
+    task.queued = true
+    if (this.#lingering.push(task) > 1) return
+    if (this.#timer === null) this.#timer = setTimeout(() => this.stir(), LINGER).unref()
+    else this.#timer.refresh()
+  }
+
+  /** Something has come from upstream: what lingers runs at the end of this turn. */
+  stir(): void {
+    if (this.#lingering.length === 0) return
+    for (const task of this.#lingering) {
+      task.queued = false
+      this.add('downstream', task)
+    }
+    this.#lingering = []
   }
 
   #runPhases(): void {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { type Phase, TurnQueue, type TurnTask } from '../../src/util/turn.js'
+import { until } from '../helpers/waiting.ts'
 
 const task = (run: () => void): TurnTask => ({ queued: false, run })
 
@@ -73,4 +74,24 @@ test('a task may add itself again, for the next turn', async () => {
     await nextTurn()
     assert.equal(runs, expected)
   }
+})
+
+test('a task that lingers runs at the end of the turn in which something has come, and without that soon', async () => {
+  const turns = new TurnQueue()
+  const ran: string[] = []
+  const lingering = ['a', 'b'].map((name) => task(() => ran.push(name)))
+  for (const one of lingering) turns.linger(one)
+  turns.add('downstream', lingering[0])
+  await nextTurn()
+  assert.deepEqual(ran, [])
+  turns.stir()
+  assert.deepEqual(ran, [])
+  await nextTurn()
+  assert.deepEqual(ran, ['a', 'b'])
+  turns.linger(lingering[1])
+  await until(() => ran.length === 3, 'it runs')
+  assert.deepEqual(
+    lingering.map(({ queued }) => queued),
+    [false, false],
+  )
 })

@@ -1,5 +1,5 @@
 import { slotPositions } from '../../commands/keys.js'
-import { slotOf } from '../../commands/slot.js'
+import { slotOf, slotWithin } from '../../commands/slot.js'
 import type { CommandSpec } from '../../commands/spec.js'
 import { Arguments, argumentStart } from '../../resp/arguments.js'
 import { headerValue } from '../../resp/header.js'
@@ -17,7 +17,7 @@ export function slotOfCommand(spec: CommandSpec, buf: Buffer, start: number, end
   if (soleKey > 0) {
     if (soleKey >= argc) return NO_KEY
     const at = argumentStart(buf, start, end, soleKey)
-    return slotOf(buf.subarray(at, at + headerValue))
+    return slotWithin(buf, at, at + headerValue)
   }
   return spec.keySpecs.length === 0 ? NO_KEY : slotOfKeys(spec, new Arguments(buf, start, end))
 }
