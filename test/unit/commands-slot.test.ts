@@ -1,7 +1,7 @@
 /** Hash slots, compared with those that a real server tells. */
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { slotOf } from '../../src/commands/slot.ts'
+import { slotOf, slotWithin } from '../../src/commands/slot.ts'
 import { encode, RawClient } from '../helpers/raw.ts'
 import { type RedisServer, startRedis } from '../helpers/redis.ts'
 
@@ -41,7 +41,12 @@ describe('hash slots are those of the server', () => {
 
   async function compare(keys: Buffer[]): Promise<void> {
     client.send(Buffer.concat(keys.map((key) => encode(['CLUSTER', 'KEYSLOT', key]))))
-    for (const key of keys) assert.equal(`:${slotOf(key)}\r\n`, String(await client.frame()), key.toString('hex'))
+    for (const key of keys) {
+      const slot = String(await client.frame())
+      assert.equal(`:${slotOf(key)}\r\n`, slot, key.toString('hex'))
+      const around = Buffer.concat([Buffer.from('{x}'), key, Buffer.from('}')])
+      assert.equal(`:${slotWithin(around, 3, 3 + key.length)}\r\n`, slot, key.toString('hex'))
+    }
   }
 
   it('for keys with tags of all kinds, and with things that are none', async () => {
