@@ -20,7 +20,7 @@ export function feedCarried(pieces: readonly Buffer[], step: Step): number[] {
     reads.bytes.fill(0xaa, HEADROOM - carry.length - 100, HEADROOM)
     piece.copy(reads.target)
     const end = HEADROOM + piece.length
-    let frame = carry.restore(reads)
+    let frame = carry.restore(reads, end)
     const offset = before - HEADROOM
     const pos = step(reads.bytes, frame, frame + scanned, end, (at) => {
       ends.push(offset + at)

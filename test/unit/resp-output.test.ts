@@ -206,17 +206,17 @@ describe('carrying over', () => {
   test('kept bytes stand in front of those that are read next', () => {
     const reads = new ReadBuffer()
     const carry = new Carry()
-    assert.equal(carry.restore(reads), HEADROOM, 'nothing is kept at first')
+    assert.equal(carry.restore(reads, HEADROOM), HEADROOM, 'nothing is kept at first')
     reads.target.write('one two')
     carry.keep(reads.bytes, HEADROOM + 4, HEADROOM + 7)
     assert.equal(carry.length, 3)
     reads.bytes.fill(0)
     reads.target.write(' three')
-    const start = carry.restore(reads)
+    const start = carry.restore(reads, HEADROOM + READ_SIZE)
     assert.equal(reads.bytes.toString('latin1', start, HEADROOM + 6), 'two three')
     carry.keep(reads.bytes, HEADROOM + 6, HEADROOM + 6)
     assert.equal(carry.length, 0)
-    assert.equal(carry.restore(reads), HEADROOM)
+    assert.equal(carry.restore(reads, HEADROOM), HEADROOM)
   })
 
   test('more and fewer bytes may be kept than before, as many as there is room for', () => {
@@ -226,10 +226,22 @@ describe('carrying over', () => {
       for (let i = 0; i < length; i++) reads.bytes[HEADROOM + READ_SIZE - length + i] = (i + length) & 0xff
       carry.keep(reads.bytes, HEADROOM + READ_SIZE - length, HEADROOM + READ_SIZE)
       reads.bytes.fill(0)
-      const start = carry.restore(reads)
+      const start = carry.restore(reads, HEADROOM + READ_SIZE)
       assert.equal(HEADROOM - start, length)
       for (let i = 0; i < length; i++) if (reads.bytes[start + i] !== ((i + length) & 0xff)) assert.fail(`byte ${i}`)
     }
+  })
+
+  test('texts that are kept are those of their ranges, also after the buffer is used again', () => {
+    const reads = new ReadBuffer()
+    const carry = new Carry()
+    const text = (from: number, to: number) => reads.text(HEADROOM + from, HEADROOM + to)
+    reads.target.write('one two three', 'latin1')
+    carry.restore(reads, HEADROOM + 13)
+    const texts = [text(4, 7), text(7, 13)]
+    reads.target.write('\xff\x00 is other', 'latin1')
+    carry.restore(reads, HEADROOM + 11)
+    assert.deepEqual([...texts, text(0, 2), text(3, 11)], ['two', ' three', '\xff\x00', 'is other'])
   })
 
   test('connections that share a buffer do not see each other', () => {
@@ -240,7 +252,7 @@ describe('carrying over', () => {
       carry.keep(reads.bytes, HEADROOM, HEADROOM + text.length)
       return carry
     })
-    const restored = carries.map((carry) => reads.bytes.toString('latin1', carry.restore(reads), HEADROOM))
+    const restored = carries.map((carry) => reads.bytes.toString('latin1', carry.restore(reads, HEADROOM), HEADROOM))
     assert.deepEqual(restored, ['first', 'second', 'third'])
   })
 })
