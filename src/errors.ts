@@ -55,6 +55,14 @@ export const ERRORS = {
   slotNotServed: row('CLUSTERDOWN Hash slot not served', true),
   connectionsExceeded: row('ERR max number of clients reached', true, true),
 
+  // The guard: Redis's own texts for what an ACL forbids, and those of limits. The first with the command's name in place of the sign.
+  commandDenied: row("NOPERM this user has no permissions to run the '%' command"),
+  keysDenied: row('NOPERM this user has no permissions to access one of the keys used as arguments'),
+  requestTooBig: row('ERR respool refuses a request of this size: see guard.bigRequest'),
+  tooManyKeys: row('ERR respool refuses so many keys at once: see guard.manyKeys'),
+  blocksForEver: row('ERR respool refuses to block without a time limit: see guard.endlessBlock'),
+  lacksTtl: row('ERR respool refuses to write such a key without a time to live: see guard.noTtl'),
+
   // The upstream side.
   upstreamDown: row('TRYAGAIN respool has no connection to Redis: the command was not sent', true),
   holdExpired: row('TRYAGAIN respool waited in vain for a connection to Redis: the command was not sent', true),
@@ -90,6 +98,11 @@ export const ERRORS = {
 } as const satisfies Record<string, ErrorRow>
 
 export type ErrorCode = keyof typeof ERRORS
+
+/** True if it says that respool does not carry something, whoever asks for it and when. */
+export function isOwnRefusal(code: ErrorCode): boolean {
+  return ERRORS[code].text.startsWith('ERR respool')
+}
 
 /** The RESP error frame of each code, made once. */
 export const ERROR_FRAMES = Object.fromEntries(

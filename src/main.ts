@@ -107,6 +107,9 @@ function shownOf(proxy: Proxy) {
     topology: () => proxy.topology(),
     clients: (most?: number) => proxy.clients(most),
     config: () => publicConfig(proxy.config),
+    slowlog: () => proxy.guards.slowlog(),
+    hotkeys: () => proxy.guards.hotkeys(),
+    audit: () => proxy.guards.audit(),
   }
 }
 

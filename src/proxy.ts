@@ -11,6 +11,7 @@ import type { DispatchLimits } from './dispatch/context.js'
 import type { SessionContext } from './dispatch/session.js'
 import type { DownstreamContext, DownstreamLimits } from './downstream/connection.js'
 import { Listeners } from './downstream/listeners.js'
+import { Guards } from './guard/guards.js'
 import type { Snapshot } from './metrics/gauges.js'
 import { Recorder } from './metrics/recorder.js'
 import { MAX_LINE } from './resp/bytes.js'
@@ -63,6 +64,7 @@ export class Proxy {
   readonly parts: Part[]
   readonly recorder: Recorder
   readonly table: CommandTable
+  readonly guards: Guards
   readonly #clock = new TurnClock()
   readonly #upstreams: Upstreams
   readonly #dispatch: SessionContext
@@ -79,6 +81,9 @@ export class Proxy {
   ) {
     this.table = new CommandTable(config.commands.allow, withdrawn(config.standIn), config.commands.split)
     this.recorder = new Recorder(this.table.size)
+    const { capacity } = this.table
+    const knows = (name: string) => this.table.get(name) !== undefined
+    this.guards = new Guards(config, this.recorder, this.#clock, log, capacity, knows)
     const turns = new TurnQueue()
     const requests = new ReadBuffer()
     const replies = new ReadBuffer()
@@ -117,6 +122,7 @@ export class Proxy {
       turns,
       limits,
       buffered: this.#buffered,
+      guards: this.guards,
     }
     this.#listeners = new Listeners(config, downstream, log, entranceAt)
     const sessions: Part = {
@@ -127,7 +133,7 @@ export class Proxy {
         this.#dispatch.retrying.most = next.upstream.maxHeld
       },
     }
-    this.parts = [this.#upstreams, sessions]
+    this.parts = [this.#upstreams, this.guards, sessions]
   }
 
   /** Gets everything that can fail about another configuration over with; nothing has changed until that is committed. */
@@ -219,6 +225,7 @@ export class Proxy {
   #sweepDownstream(): void {
     const now = this.#clock.tick()
     for (const connection of this.#listeners.connections) connection.sweep(now)
+    this.guards.sweep(now)
   }
 
   /** What is to be known of a Redis that has just been reached: its commands, and how many databases it has. */

@@ -14,7 +14,7 @@ const LAYERS = [
   ['util', 'errors'],
   ['resp', 'config', 'metrics'],
   ['commands', 'tls', 'sockets'],
-  ['upstream'],
+  ['upstream', 'guard'],
   ['routing'],
   ['dispatch'],
   ['downstream'],

@@ -73,6 +73,9 @@ function addRoutes(app: FastifyInstance, source: AdminSource): void {
   app.get('/topology', () => source.topology())
   app.get('/clients', () => source.clients())
   app.get('/config', () => source.config())
+  app.get('/slowlog', () => source.slowlog())
+  app.get('/hotkeys', () => source.hotkeys())
+  app.get('/audit', () => source.audit())
 }
 
 function failRoute(routes: Routes, request: FastifyRequest, reply: FastifyReply): FastifyReply {

@@ -17,6 +17,10 @@ export interface AdminSource {
   /** @param most if given, only so many: those that were active last */
   clients(most?: number): object[]
   config(): object
+  /** Commands that took long, keys that are used most, and what an audit has found. */
+  slowlog(): object
+  hotkeys(): object
+  audit(): object
 
   /** What calls that change something must bear; null if nothing was configured. */
   token(): string | null

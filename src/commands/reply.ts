@@ -8,6 +8,8 @@ export interface CommandRow {
   readonly flags: string
   /** Key specs in the notation of `parseKeySpecs`. */
   readonly keys: string
+  /** ACL categories without their sign, with spaces between. */
+  readonly categories: string
 }
 
 /**
@@ -20,7 +22,7 @@ export function readCommandReply(rows: readonly unknown[]): CommandRow[] {
 }
 
 function readRow(row: unknown[]): CommandRow[] {
-  const [name, arity, flags, first, last, step, , , keySpecs, subcommands] = row
+  const [name, arity, flags, first, last, step, categories, , keySpecs, subcommands] = row
   if (!isText(name) || typeof arity !== 'number') return []
   const command: CommandRow = {
     name: text(name).toLowerCase(),
@@ -29,6 +31,7 @@ function readRow(row: unknown[]): CommandRow[] {
     keys: Array.isArray(keySpecs)
       ? list(keySpecs).map(describeKeySpec).join('; ')
       : describeRange(number(first), number(last), number(step)),
+    categories: list(categories).map(text).join(' ').replaceAll('@', ''),
   }
   return [command, ...readCommandReply(list(subcommands))]
 }

@@ -103,6 +103,8 @@ export interface CommandSpec {
   readonly arity: number
   /** Bits of `Flag`. */
   readonly flags: number
+  /** ACL categories, such as `dangerous`. */
+  readonly categories: ReadonlySet<string>
   readonly handling: Handling
   /** How it is spread over the nodes of a cluster; null if one node gets it as it is. */
   readonly spread: Spread | null

@@ -1,3 +1,4 @@
+import { categories } from './categories.js'
 import { generatedRows } from './generated.js'
 import { parseKeySpecs, soleKey } from './keyspec.js'
 import { maxNameBytes, NameIndex } from './name-index.js'
@@ -7,6 +8,12 @@ import { flagsByWireName, type CommandSpec } from './spec.js'
 import { spreadOf } from './spread.js'
 
 const maxLearned = 512
+
+/** Command → its categories. */
+const categoriesOf = new Map<string, Set<string>>()
+for (const [category, names] of Object.entries(categories)) {
+  for (const name of names.split(' ')) categoriesOf.set(name, (categoriesOf.get(name) ?? new Set()).add(category))
+}
 
 /** A row while the table is being filled: subcommands may still come. */
 type GrowingSpec = Omit<CommandSpec, 'subcommands'> & { subcommands: Map<string, CommandSpec> | null }
@@ -33,13 +40,18 @@ export class CommandTable {
     readonly withdrawn: readonly string[] = [],
     readonly split = true,
   ) {
-    this.other = this.#append({ name: 'other', arity: 0, flags: '', keys: '' })
+    this.other = this.#append({ name: 'other', arity: 0, flags: '', keys: '', categories: '' })
     // A name has several rows where servers differ; the last one is the newest server's.
     const newest = new Map(generatedRows.map((row) => [row[0], row]))
-    for (const [name, arity, flags, keys] of newest.values()) this.#add({ name, arity, flags, keys })
+    for (const [name, arity, flags, keys] of newest.values()) this.#add({ name, arity, flags, keys, categories: '' })
     for (const { name } of policy) {
-      if (!this.#byName.has(name)) this.#add({ name, arity: 0, flags: '', keys: '' })
+      if (!this.#byName.has(name)) this.#add({ name, arity: 0, flags: '', keys: '', categories: '' })
     }
+  }
+
+  /** Most ids that there can be. */
+  get capacity(): number {
+    return 1 + generatedRows.length + policy.length + maxLearned
   }
 
   /** Number of ids in use. Grows by `learn`. */
@@ -126,6 +138,7 @@ export class CommandTable {
       name: row.name,
       arity: row.arity,
       flags,
+      categories: categoriesOf.get(row.name) ?? new Set(row.categories.split(' ')),
       handling: handlingFor(row.name, flags, this.allowed, this.withdrawn),
       spread: spreadOf(row.name, this.split),
       keySpecs,

@@ -13,6 +13,29 @@ export type Pooling = 'command' | 'session'
 export type ReadPreference = (typeof READ_PREFERENCES)[number]
 export const READ_PREFERENCES = ['primary', 'prefer-replica', 'replica', 'random', 'nearest'] as const
 
+/** What becomes of a command that applications should rather not use. */
+export type Action = (typeof ACTIONS)[number]
+export const ACTIONS = ['allow', 'warn', 'deny'] as const
+
+/** How keys are shown to those who run respool: as a digest, by what they begin with, or as they are. */
+export type KeyNames = (typeof KEY_NAMES)[number]
+export const KEY_NAMES = ['hash', 'prefix', 'full'] as const
+
+/** A rule of what applications may do. */
+export interface Rule {
+  readonly action: Action
+  /** Names in the command table, where a container's stands for all of its subcommands; `@category`, `@all`. */
+  readonly commands: readonly string[]
+  /** Patterns of keys; if there are any, it is for commands with such keys only. */
+  readonly keys: readonly string[]
+}
+
+/** What a listener says of its own applications; null for what holds for all. */
+export interface ListenerGuard {
+  readonly rules: readonly Rule[]
+  readonly audit: boolean | null
+}
+
 /** What a listener is to applications. */
 export type ListenerRole = 'primary' | 'replica'
 
@@ -85,13 +108,30 @@ export interface UpstreamTarget {
   password: string | null
 }
 
+/** What applications should rather not do, and what is noted of what they do. Times in ms. */
+export interface GuardSettings {
+  readonly rules: readonly Rule[]
+  readonly audit: boolean
+  readonly keyNames: KeyNames
+  readonly bigRequest: { readonly bytes: number; readonly action: Action }
+  readonly bigReply: { readonly bytes: number; readonly action: 'allow' | 'warn' }
+  readonly manyKeys: { readonly keys: number; readonly action: Action }
+  readonly endlessBlock: Action
+  readonly noTtl: { readonly prefixes: readonly string[]; readonly action: Action }
+  /** A threshold of 0 = never. */
+  readonly slowLog: { readonly threshold: number; readonly entries: number }
+  /** One command in `sample` is looked at; 0 = none. */
+  readonly hotKeys: { readonly sample: number; readonly keys: number }
+}
+
 /**
  * The effective configuration, deep-frozen: durations in milliseconds, sizes in bytes, addresses parsed, secrets read.
  * What each key means and allows stands in schema.ts.
  */
 export interface Config {
   /** `announce` is what applications are told about the listener; null for where they have dialled. */
-  listen: ({ address: Address; pooling: Pooling; announce: Place | null; tls: ListenerTls | null } & Reading)[]
+  listen: ({ address: Address; pooling: Pooling; announce: Place | null; tls: ListenerTls | null } & Reading &
+    ListenerGuard)[]
   /** Null if switched off. */
   admin: Address | null
   /** What calls that change something must bear; null if there is none. */
@@ -134,6 +174,7 @@ export interface Config {
     split: boolean
   }
   standIn: StandIn
+  guard: GuardSettings
   limits: {
     connections: number
     bulkBytes: number

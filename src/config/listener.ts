@@ -1,8 +1,9 @@
 import Type, { type Static, type StaticDecode } from 'typebox'
 import { describeAddress, parseAddress, parsePlace } from './address.js'
-import { type Config, type ListenerTls, READ_PREFERENCES, type Reading } from './config.js'
+import { type Config, type ListenerGuard, type ListenerTls, READ_PREFERENCES, type Reading } from './config.js'
 import { ADDRESS, choice, duration, text, TLS_VERSIONS } from './kinds.js'
 import { Mistake } from './mistake.js'
+import { rules } from './rules.js'
 
 type Listener = Config['listen'][number]
 
@@ -63,6 +64,13 @@ const entry = Type.Object(
         zero: 'off',
       }),
     ),
+    rules: Type.Optional(rules(null, 'Rules that come before those of guard.rules.')),
+    audit: Type.Optional(
+      Type.Enum(['on', 'off'], {
+        title: 'on or off',
+        description: 'Whether nothing is denied here, but reported. Without it, as guard.audit says.',
+      }),
+    ),
   },
   { additionalProperties: false },
 )
@@ -87,11 +95,16 @@ function decode(given: string | Entry): Listener {
     announce: announce === undefined ? null : parsePlace(announce),
     tls: tls === undefined ? null : decodeTls(tls),
     ...decodeReading(options),
+    ...decodeGuard(options),
   }
 }
 
 function decodeReading({ role = 'primary', reads = role, readYourWrites = READ_YOUR_WRITES }: Entry): Reading {
   return { role, reads, readYourWrites }
+}
+
+function decodeGuard({ rules = [], audit }: Entry): ListenerGuard {
+  return { rules, audit: audit === undefined ? null : audit === 'on' }
 }
 
 function decodeTls({ clientAuth = 'none', minVersion = '1.2', ...files }: Static<typeof tls>): ListenerTls {
@@ -104,13 +117,15 @@ function decodeTls({ clientAuth = 'none', minVersion = '1.2', ...files }: Static
   return { ...files, clientAuth, minVersion: String(minVersion) as ListenerTls['minVersion'] }
 }
 
-function encode({ address, pooling, announce, tls, ...reading }: Listener): string | Entry {
+function encode({ address, pooling, announce, tls, rules, audit, ...reading }: Listener): string | Entry {
   const text = describeAddress(address)
   const options = {
     ...(pooling === 'command' ? {} : { pooling }),
     ...(announce === null ? {} : { announce: describeAddress({ kind: 'tcp', ...announce }) }),
     ...(tls === null ? {} : { tls: { ...tls, minVersion: Number(tls.minVersion) as 1.2 | 1.3 } }),
     ...encodeReading(reading),
+    ...(rules.length === 0 ? {} : { rules: [...rules] }),
+    ...(audit === null ? {} : { audit: audit ? ('on' as const) : ('off' as const) }),
   }
   return Object.keys(options).length === 0 ? text : { address: text, ...options }
 }

@@ -35,6 +35,7 @@ export const EFFECTS: Readonly<Record<string, Effect>> = {
   'pool.jitter': 'connections',
   commands: 'restart',
   standIn: 'restart',
+  guard: 'live',
   limits: 'live',
   'limits.outstanding': 'connections',
   'limits.outputBytes': 'connections',

@@ -18,6 +18,7 @@ import {
   word,
 } from './kinds.js'
 import { listener } from './listener.js'
+import { guard } from './rules.js'
 
 // The one description of the configuration file: from it come its type, the defaults, the names of environment variables,
 // the checks and the JSON Schema. Keys without a default may be left out.
@@ -218,6 +219,7 @@ export const schema = section('Configuration of respool.', {
   pool,
   commands,
   standIn,
+  guard,
   limits,
   scripts,
   drain,

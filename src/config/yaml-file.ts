@@ -30,6 +30,9 @@ const FAULTS: Partial<Record<ErrorCode, string>> = {
   TAG_RESOLVE_FAILED: 'a tag that starts with ! is not known or does not fit (put the value in quotes)',
 }
 
+/** No list within a listener has as many items. */
+const LONGEST_LIST = 100
+
 const UNREADABLE = 'this cannot be read as YAML (see config/respool.yaml for an example)'
 
 /** Reads a configuration file's text. Never throws, whatever is in it. */
@@ -131,8 +134,14 @@ class YamlReader {
       throw new Mistake('has no value (give one, or remove the line)')
     }
     if (isScalar(value)) return value.value
-    if (isSeq(value)) return value.items.map(() => null)
+    if (isSeq(value)) return value.items.slice(0, LONGEST_LIST).map((item) => this.#text(item))
     return isMap(value) && depth < 2 ? Object.fromEntries(value.items.map((pair) => this.#entry(pair, depth))) : {}
+  }
+
+  /** The text that an item of a list within a list's item is; null for anything else. */
+  #text(node: unknown): string | null {
+    const value = this.#resolve(node)
+    return isScalar(value) && typeof value.value === 'string' ? value.value : null
   }
 
   #entry({ key, value }: Pair, depth: number): [string, unknown] {

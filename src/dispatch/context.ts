@@ -1,5 +1,6 @@
-import type { ListenerRole, Place, StandIn } from '../config/config.js'
+import type { ListenerRole, Place, Pooling, Reading, StandIn } from '../config/config.js'
 import type { CommandTable } from '../commands/table.js'
+import type { Guard } from '../guard/guard.js'
 import type { Recorder } from '../metrics/recorder.js'
 import type { ReadBuffer } from '../resp/read-buffer.js'
 import type { RequestScanner } from '../resp/request-scanner.js'
@@ -37,6 +38,16 @@ export interface DispatchContext<S extends { readonly id: number }> {
   readonly retrying: { count: number; most: number }
   readonly log: EventLog
   readonly limits: DispatchLimits
+}
+
+/** What its listener says of a session. */
+export interface SessionOptions {
+  readonly pooling: Pooling
+  /** Where it tells applications to connect to; null for where they did. */
+  readonly announce: Place | null
+  /** Null if it only reads from primaries. */
+  readonly reading: Reading | null
+  readonly guard: Guard
 }
 
 /** Where applications can connect to, by what they find there; null for nowhere. Known from the moment on that respool listens. */

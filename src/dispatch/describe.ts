@@ -2,7 +2,8 @@ import type { Session } from './session.js'
 
 /** A session as the admin port shows it. */
 export function describeSession(session: Session): object {
-  const { clock } = session.context
+  const { account, context } = session
+  const { clock } = context
   const age = (since: number): number => Math.round(clock.now - since) / 1000
   const lease =
     session.lease === null ? null : { reason: session.ways.leaseReason, ageSeconds: age(session.ways.leasedAt) }
@@ -20,6 +21,11 @@ export function describeSession(session: Session): object {
     ageSeconds: age(session.since),
     idleSeconds: age(session.lastActive),
     lastCommand: session.lastCommand,
+    commands: account.commands,
+    errors: account.errors,
+    bytesIn: account.bytesIn,
+    bytesOut: account.bytesOut,
+    pins: account.pins,
     subscriptions: { channels: channel?.size ?? 0, patterns: pattern?.size ?? 0, shardChannels: shard?.size ?? 0 },
     lease,
   }

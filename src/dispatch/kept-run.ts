@@ -17,6 +17,8 @@ import type { Session } from './session.js'
 /** A command of a run, somewhere in a buffer. */
 export interface Step {
   readonly spec: CommandSpec
+  /** The row of the command itself, where its container's rules. */
+  readonly row: CommandSpec
   readonly start: number
   readonly end: number
   readonly argc: number

@@ -35,6 +35,10 @@ export class LargeRequest {
   #gathered: string[] = []
   #gatheredBytes = 0
   #argc = 0
+  /** How much of it has come. */
+  bytes = 0
+  /** True if its size has been counted as too big. */
+  reported = false
 
   private constructor(
     readonly session: Session,
@@ -42,6 +46,18 @@ export class LargeRequest {
     readonly sink: UpstreamConnection | null,
     readonly gathers = false,
   ) {}
+
+  /** One that is put together, to be dispatched as one. */
+  static gather(session: Session, spec: CommandSpec): LargeRequest {
+    return new LargeRequest(session, spec, null, true)
+  }
+
+  /** One that has been answered. */
+  static drop(session: Session): LargeRequest {
+    const rest = new LargeRequest(session, session.context.table.other, null)
+    rest.reported = true
+    return rest
+  }
 
   /** Null while the session waits for its lease: ask again when it is resumed. */
   static begin(session: Session, spec: CommandSpec, buf: Buffer, start: number, end: number): LargeRequest | null {
@@ -87,6 +103,7 @@ export class LargeRequest {
 
   part(buf: Buffer, start: number, end: number): void {
     const { sink, session } = this
+    this.bytes += end - start
     if (this.gathers) this.#gather(buf, start, end)
     if (sink === null || this.#request?.lost === true || start === end) return
     if (this.#begun || session.mode.current === 'relaying') {
@@ -108,6 +125,7 @@ export class LargeRequest {
     session.partial = false
     if (this.gathers) return this.#whole()
     const { clock, limits } = session.context
+    if (this.#request !== null) this.#request.sent = this.bytes
     if (this.#request !== null && !isBlocking(spec)) this.#request.deadline = clock.now + limits.commandTimeout
     if (spec.name === 'watch' && session.mode.current === 'open' && session.lease !== null) session.mode.to('watching')
     return null

@@ -115,7 +115,7 @@ export function refuse(session: Session, spec: CommandSpec): true {
 
 /** Answers an error of the table that names a command. */
 export function refuseAs(session: Session, spec: CommandSpec, code: ErrorCode, name: string): true {
-  session.context.recorder.error(code)
+  session.noteRefusal(spec, code)
   session.answer(spec, error(ERRORS[code].text.replace('%', name)), true)
   return true
 }
@@ -139,7 +139,7 @@ export function dispatchTransaction(session: Session, spec: CommandSpec, frame: 
 
 /** A transaction that is wholly in hand goes to a shared connection in one piece, any other to a lease. */
 function dispatchMulti(session: Session, spec: CommandSpec, frame: Frame): boolean {
-  const run = session.lease === null ? readRun(session.context, frame) : null
+  const run = session.lease === null ? readRun(session, frame) : null
   const fits = run !== null && run.length < session.window.size
   const done = fits ? sendRun(session, spec, frame, run) : beginTransaction(session, spec, frame)
   // It was refused, but the client has sent more already: outside a transaction that must not be executed.

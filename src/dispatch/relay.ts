@@ -59,7 +59,7 @@ function isSpread({ subscriber, context }: Session): boolean {
 }
 
 function keepsSubscriptions(session: Session, spec: CommandSpec, code: ErrorCode): true {
-  session.context.recorder.error(code)
+  session.noteRefusal(spec, code)
   // Who does not hear of it would wait for messages.
   if (session.replyMode === 'on') session.answer(spec, error(ERRORS[code].text.replace('%', spec.name)), true)
   else session.downstream.destroy('silent refusal')

@@ -61,6 +61,11 @@ export class Request implements Pending, Repeatable {
   failed = false
   /** True for the last command of what one read brought, if that was several. */
   endsPipeline = false
+  /** How long it had to wait until it could be sent, ms. */
+  waited = 0
+  /** Its size in bytes, and the number of its arguments; 0 if they are not known. */
+  sent = 0
+  argc = 0
   /** Size of the reply as far as it has come, bytes. */
   size = 0
   /** True once part of the reply is there. */

@@ -1,4 +1,4 @@
-import { type CommandSpec, type Handling, ruling } from '../commands/spec.js'
+import { type CommandSpec, type Handling, resolve, rulingOf } from '../commands/spec.js'
 import { Arguments } from '../resp/arguments.js'
 import { Scan } from '../resp/request-scanner.js'
 import { isHarmless } from './local/local.js'
@@ -6,7 +6,8 @@ import { sendKeptRun, type Step } from './kept-run.js'
 import { RunEnd } from './run-end.js'
 import { loadForRun, noteEnd } from './scripts/queued.js'
 import { type Frame, forward, route } from './send.js'
-import type { Session, SessionContext } from './session.js'
+import { noteRun } from './guarded/run.js'
+import type { Session } from './session.js'
 
 /**
  * A transaction that is wholly in hand needs no connection of its own:
@@ -19,8 +20,9 @@ import type { Session, SessionContext } from './session.js'
  * MULTI again before it reads the next session's command.
  */
 
-/** The commands behind a MULTI up to its EXEC; null if they are not all in hand, or do more than wait in Redis's queue. */
-export function readRun({ table, lookahead }: SessionContext, frame: Frame): Step[] | null {
+/** The commands behind a MULTI up to its EXEC; null if they are not all in hand, or do more than wait in Redis's queue, or one is to be denied. */
+export function readRun({ context, guard }: Session, frame: Frame): Step[] | null {
+  const { table, lookahead } = context
   const { buf, inHand } = frame
   const steps: Step[] = []
   lookahead.reset()
@@ -30,9 +32,11 @@ export function readRun({ table, lookahead }: SessionContext, frame: Frame): Ste
     const name = start + lookahead.nameOffset
     const known = table.lookup(buf, name, name + lookahead.nameLength)
     if (known === undefined) return null
-    const spec = known.subcommands === null ? known : ruling(known, new Arguments(buf, start, end))
-    if (!onlyWaits(spec)) return null
-    steps.push({ spec, start, end, argc: lookahead.argc })
+    const row = known.subcommands === null ? known : resolve(known, new Arguments(buf, start, end))
+    const spec = rulingOf(known, row)
+    const step = { spec, row, start, end, argc: lookahead.argc }
+    if (!onlyWaits(spec) || (guard.denies && guard.refuses(row, { buf, ...step }) !== null)) return null
+    steps.push(step)
     if (spec.name === 'exec') return steps
   }
   return null
@@ -58,18 +62,22 @@ export function sendRun(session: Session, multi: CommandSpec, frame: Frame, step
   if (session.context.keeps) {
     sendKeptRun(session, connection, multi, frame, steps, deadline)
     noteEnd(session, connection)
+    noteRun(session, frame.buf, steps)
     return true
   }
   forward(session, multi, frame)
-  for (const { spec, start, end } of steps) {
+  for (const { spec, start, end, argc } of steps) {
     const isLast = spec.name === 'exec'
     const request = isLast
       ? session.register(new RunEnd(session, spec, clock.now, deadline, connection))
       : session.open(spec, deadline)
+    request.argc = argc
+    request.sent = end - start
     connection.send(request, frame.buf, start, end)
     frame.end = end
   }
   noteEnd(session, connection)
   frame.commands += steps.length
+  noteRun(session, frame.buf, steps)
   return true
 }

@@ -68,7 +68,9 @@ function submit(
   frame: Frame,
   deadline: number,
 ): void {
-  post(session, connection, session.open(spec, deadline), frame.buf, frame.start, frame.end)
+  const request = session.open(spec, deadline)
+  request.argc = frame.argc
+  post(session, connection, request, frame.buf, frame.start, frame.end)
 }
 
 /** Sends a request to where the command at hand goes, and keeps what it takes to send it again if that may be necessary. */
@@ -80,6 +82,7 @@ export function post(
   start: number,
   end: number,
 ): void {
+  request.sent = end - start
   if (!session.context.keeps) return connection.send(request, buf, start, end)
   const { requests } = session.context
   const text = buf === requests.bytes ? requests.text(start, end) : buf.toString('latin1', start, end)

@@ -1,6 +1,7 @@
 import type { CommandSpec } from '../commands/spec.js'
-import type { Pooling, Reading } from '../config/config.js'
+import type { Pooling } from '../config/config.js'
 import { ERROR_FRAMES, type ErrorCode } from '../errors.js'
+import type { Guard } from '../guard/guard.js'
 import type { Protocol } from '../resp/encode.js'
 import type { UpstreamConnection } from '../upstream/connection.js'
 import type { Endpoint } from '../upstream/endpoint.js'
@@ -8,11 +9,12 @@ import type { Lane } from '../upstream/lane.js'
 import type { Loss } from '../upstream/pending.js'
 import { Ring } from '../util/ring.js'
 import { Anchor } from './anchor.js'
-import type { DispatchContext } from './context.js'
+import type { DispatchContext, SessionOptions } from './context.js'
 import type { Downstream } from './downstream.js'
 import { HeldPushes } from './held-pushes.js'
 import { createMode, type Hold, LEFT } from './mode.js'
 import type { Repeatable } from './again.js'
+import { Account } from './guarded/account.js'
 import { Request, type RequestOwner } from './request.js'
 import { Reads } from './reads/reads.js'
 import { type Repeater, Retries } from './retries.js'
@@ -68,6 +70,9 @@ export class Session implements RequestOwner, SubscriberOwner, Repeater, Travell
   readonly ways = new Ways(this)
   /** Null if it only reads from primaries. */
   readonly reads: Reads | null = null
+  readonly pooling: Pooling
+  readonly guard: Guard
+  readonly account: Account
   /** From the first command on that is sent again. */
   retries: Retries | null = null
   /** The slot of the command at hand, and that of its transaction or of what it watches; -1 for none. */
@@ -94,9 +99,12 @@ export class Session implements RequestOwner, SubscriberOwner, Repeater, Travell
     readonly id: number,
     readonly context: SessionContext,
     readonly downstream: Downstream,
-    readonly pooling: Pooling,
-    reading: Reading | null = null,
+    options: SessionOptions,
   ) {
+    const { reading } = options
+    this.pooling = options.pooling
+    this.guard = options.guard
+    this.account = new Account(options.guard, this)
     if (reading !== null) this.reads = new Reads(reading, context, id)
     const { outstanding, replyBytes } = context.limits
     this.window = new Window(outstanding, replyBytes)
@@ -165,6 +173,7 @@ export class Session implements RequestOwner, SubscriberOwner, Repeater, Travell
 
   register(request: Request): Request {
     if (this.replyMode !== 'on') request.silent = this.takeSilence()
+    if (this.account.heldAt !== 0) request.waited = this.account.endWait(this.context.clock.now)
     this.ring.push(request)
     this.#inflight++
     request.route.inflight++
@@ -174,16 +183,13 @@ export class Session implements RequestOwner, SubscriberOwner, Repeater, Travell
 
   /** Answers a command at once, behind those that are in flight. */
   answer(spec: CommandSpec, text: string, failed = false): void {
-    if (this.replyMode !== 'on' && this.takeSilence()) {
-      this.context.recorder.command(spec.id, 0, failed)
-      return
-    }
-    if (this.ring.length === 0) {
-      this.downstream.writeText(text)
-      this.context.recorder.command(spec.id, 0, failed)
-      return
-    }
-    this.open(spec, Infinity).finish(text, failed)
+    const silent = this.replyMode !== 'on' && this.takeSilence()
+    if (!silent && this.ring.length > 0) return this.open(spec, Infinity).finish(text, failed)
+    if (!silent) this.downstream.writeText(text)
+    const { account, context } = this
+    context.recorder.command(spec.id, 0, failed)
+    if (failed) account.errors++
+    if (account.heldAt !== 0) account.answeredLate(this, spec, failed, text.length)
   }
 
   /** Whether CLIENT REPLY keeps the reply to the command at hand from the application. */
@@ -194,8 +200,14 @@ export class Session implements RequestOwner, SubscriberOwner, Repeater, Travell
   }
 
   answerError(spec: CommandSpec, code: ErrorCode): void {
-    this.context.recorder.error(code)
+    this.noteRefusal(spec, code)
     this.answer(spec, ERROR_FRAMES[code], true)
+  }
+
+  /** Counts an error that respool answers to a command. */
+  noteRefusal(spec: CommandSpec, code: ErrorCode): void {
+    this.context.recorder.error(code)
+    this.account.refused(spec, code)
   }
 
   /** The answer of a request has come whole. */
@@ -275,7 +287,11 @@ export class Session implements RequestOwner, SubscriberOwner, Repeater, Travell
     request.route.answered(this.lease)
     if (request.kept !== null) this.keptBytes -= request.kept.text.length
     this.retries?.next()
-    recorder.command(request.spec.id, clock.now - request.since, request.failed)
+    const time = clock.now - request.since
+    recorder.command(request.spec.id, time, request.failed)
+    const { guard } = this
+    if (request.failed || time + request.waited >= guard.slowFrom || request.size > guard.bigReply)
+      this.account.answered(request, time)
     const ring = this.ring
     if (ring.peek() !== request) return
     ring.shift()
@@ -322,6 +338,7 @@ export class Session implements RequestOwner, SubscriberOwner, Repeater, Travell
   /** Takes no commands until `unhold`; the one at hand will come again. Answers false, which is what dispatch answers then. */
   hold(reason: Hold): false {
     this.held = reason
+    if (this.account.heldAt === 0 && !this.partial) this.account.heldAt = this.context.clock.now
     return false
   }
 

@@ -27,6 +27,7 @@ export interface Traveller {
   }
   readonly mode: StateMachine<Mode>
   readonly anchor: Anchor
+  readonly account: { pinned(spec: CommandSpec, reason: PinReason): void }
   readonly downstream: Downstream
   readonly pooling: Pooling
   readonly ring: Ring<{ readonly spec: CommandSpec }>
@@ -54,6 +55,8 @@ export interface Traveller {
 export class Ways implements WaitOwner {
   lease: UpstreamConnection | null = null
   leaseReason: PinReason | null = null
+  /** The command that has asked for the lease. */
+  #leaseFor: CommandSpec | null = null
   leasedAt = 0
   /** True if the lease may watch more than what a single WATCH has named. */
   rewatched = false
@@ -152,6 +155,7 @@ export class Ways implements WaitOwner {
     const { clock, limits, recorder } = this.context
     const { endpoint, lane } = this.route
     this.leaseReason = reason
+    this.#leaseFor = spec
     this.waitsUntil ||= clock.now + limits.leaseWait
     this.#wait = new Wait(this, this.waitsUntil)
     const got = session.anchor.reserved ?? endpoint.lease(lane, this.#wait, USE[reason])
@@ -181,6 +185,7 @@ export class Ways implements WaitOwner {
     if (session.pooling === 'session') this.nameLease()
     lease.holder = { uncongested: () => session.held === 'congested' && session.unhold() }
     this.context.recorder.pin(this.leaseReason!)
+    if (this.#leaseFor !== null) session.account.pinned(this.#leaseFor, this.leaseReason!)
   }
 
   /** Makes the lease bear the session's name, for what asks about it from inside a transaction or a relayed session. */

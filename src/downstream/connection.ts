@@ -1,13 +1,15 @@
 import type { Socket } from 'node:net'
-import type { Place, Pooling, Reading } from '../config/config.js'
-import { type CommandSpec, resolve, rulingOf } from '../commands/spec.js'
-import { dispatch } from '../dispatch/dispatcher.js'
+import type { Place } from '../config/config.js'
+import { beginLarge, endLarge } from '../dispatch/guarded/large.js'
+import { dispatchNamed } from '../dispatch/named.js'
 import { type Frame, ownFrame } from '../dispatch/send.js'
 import { relayBytes } from '../dispatch/relay.js'
 import type { Downstream } from '../dispatch/downstream.js'
-import { LargeRequest } from '../dispatch/large-request.js'
+import type { LargeRequest } from '../dispatch/large-request.js'
+import type { SessionOptions } from '../dispatch/context.js'
 import { Session, type SessionContext } from '../dispatch/session.js'
 import { ERRORS, type ErrorCode } from '../errors.js'
+import type { Guards } from '../guard/guards.js'
 import { Arguments, argumentStart } from '../resp/arguments.js'
 import { headerValue } from '../resp/header.js'
 import { command, error } from '../resp/encode.js'
@@ -38,6 +40,8 @@ export interface DownstreamContext {
   readonly replies: Gather
   readonly turns: TurnQueue
   readonly limits: DownstreamLimits
+  /** Those of all listeners. */
+  readonly guards: Guards
   /** Unread reply bytes of all connections. */
   readonly buffered: { bytes: number }
 }
@@ -84,17 +88,14 @@ export class DownstreamConnection implements Downstream, TurnTask {
     readonly context: DownstreamContext,
     /** What stands for both addresses of a unix socket. */
     unixName: string,
-    pooling: Pooling,
-    readonly announce: Place | null,
-    /** Null if it only reads from primaries. */
-    reading: Reading | null,
+    readonly options: SessionOptions,
     readonly onClosed: (connection: DownstreamConnection) => void,
   ) {
     const { remoteAddress, remotePort, localAddress, localPort } = accepted
     this.remoteAddress = remoteAddress === undefined ? unixName : `${remoteAddress}:${remotePort}`
     this.localAddress = localAddress === undefined ? unixName : `${localAddress}:${localPort}`
     const { registry } = context.dispatch
-    this.session = new Session(registry.takeId(), context.dispatch, this, pooling, reading)
+    this.session = new Session(registry.takeId(), context.dispatch, this, options)
     registry.add(this.session)
     this.#unread = new Unread(this.session, context.limits, context.buffered)
     this.#output = new Output(context.replies)
@@ -107,6 +108,10 @@ export class DownstreamConnection implements Downstream, TurnTask {
   }
 
   // Downstream
+
+  get announce(): Place | null {
+    return this.options.announce
+  }
 
   write(buf: Buffer, start: number, end: number): void {
     this.context.replies.add(this.#output, buf, start, end)
@@ -152,7 +157,9 @@ export class DownstreamConnection implements Downstream, TurnTask {
       return this.context.turns.linger(this)
     }
     this.#lingered = 0
-    this.context.dispatch.recorder.bytesOut += this.#output.writeTo(this.#socket)
+    const written = this.#output.writeTo(this.#socket)
+    this.context.dispatch.recorder.bytesOut += written
+    this.session.account.bytesOut += written
     this.#accountUnread()
     if (this.#unread.tooMuch) return this.destroy('slow')
     if (!this.#finishing || this.session.ring.length > 0) return
@@ -166,6 +173,7 @@ export class DownstreamConnection implements Downstream, TurnTask {
     if (this.session.closed || this.#finishing) return
     const { recorder, clock } = this.context.dispatch
     recorder.bytesIn += size
+    this.session.account.bytesIn += size
     this.session.lastActive = clock.tick()
     this.#process(HEADROOM + size)
   }
@@ -189,7 +197,8 @@ export class DownstreamConnection implements Downstream, TurnTask {
     this.#scanned = 0
     this.#takeWaiting()
     while (pos < end && this.session.held === null && !this.#unread.choked) {
-      if (this.session.mode.current === 'relaying') {
+      // What may be denied has to be found among the bytes.
+      if (this.session.mode.current === 'relaying' && !this.session.guard.denies) {
         if (relayBytes(this.session, bytes, frame, end)) frame = pos = end
         break
       }
@@ -226,6 +235,7 @@ export class DownstreamConnection implements Downstream, TurnTask {
 
   #observeRead(commands: number): void {
     this.context.dispatch.recorder.pipeline(commands)
+    this.session.account.commands += commands
     if (commands === 1) return
     const newest = this.session.ring.at(this.session.ring.length - 1)
     if (newest === undefined || newest.endsPipeline) return
@@ -242,7 +252,7 @@ export class DownstreamConnection implements Downstream, TurnTask {
         frameAtHand.buf = bytes
         frameAtHand.start = frame
         frameAtHand.argc = this.#scanner.argc
-        return this.#dispatch(frameAtHand, this.#scanner.nameOffset, this.#scanner.nameLength)
+        return dispatchNamed(this.session, frameAtHand, this.#scanner.nameOffset, this.#scanner.nameLength)
       case Scan.inline: {
         const args = splitInline(bytes.toString('latin1', frame, end - 1))
         if (args === null) this.#refuse('inlineUnbalanced')
@@ -268,28 +278,7 @@ export class DownstreamConnection implements Downstream, TurnTask {
   #dispatchText(frame: Frame): boolean {
     const { buf, end } = frame
     const name = argumentStart(buf, 0, end, 0)
-    return this.#dispatch(frame, name, headerValue)
-  }
-
-  #dispatch(frame: Frame, nameOffset: number, nameLength: number): boolean {
-    const { buf, start, end } = frame
-    const nameStart = start + nameOffset
-    const { table } = this.context.dispatch
-    const spec = table.lookup(buf, nameStart, nameStart + nameLength)
-    const known = spec ?? this.#learn(buf.toString('latin1', nameStart, nameStart + nameLength))
-    if (known === null) return false
-    const { session } = this
-    const row = known.subcommands === null ? known : resolve(known, new Arguments(buf, start, end))
-    session.lastCommand = row.name
-    return dispatch(session, rulingOf(known, row), frame)
-  }
-
-  /** What to do with a name that the table does not have; null while Redis is asked about it. */
-  #learn(name: string): CommandSpec | null {
-    const { learner, table } = this.context.dispatch
-    if (!learner.learn(name, () => this.session.held === 'learning' && this.session.unhold())) return table.other
-    this.session.hold('learning')
-    return null
+    return dispatchNamed(this.session, frame, name, headerValue)
   }
 
   /** Passes on what there is of a large frame; answers where the rest begins. */
@@ -297,12 +286,8 @@ export class DownstreamConnection implements Downstream, TurnTask {
     if (this.#large === null) {
       if (pos - frame <= STREAM_FROM || this.#scanner.idle) return frame
       const { nameOffset, nameLength } = this.#scanner
-      const { table } = this.context.dispatch
-      const spec =
-        nameLength < 0
-          ? table.other
-          : (table.lookup(bytes, frame + nameOffset, frame + nameOffset + nameLength) ?? table.other)
-      this.#large = LargeRequest.begin(this.session, spec, bytes, frame, pos)
+      const name = nameLength < 0 ? null : bytes.subarray(frame + nameOffset, frame + nameOffset + nameLength)
+      this.#large = beginLarge(this.session, name, bytes, frame, pos)
       if (this.#large === null) return frame
     }
     this.#large.part(bytes, frame, pos)
@@ -311,6 +296,7 @@ export class DownstreamConnection implements Downstream, TurnTask {
 
   #endLarge(bytes: Buffer, frame: number, end: number): boolean {
     this.#waiting = this.#large!.end(bytes, frame, end)
+    endLarge(this.session, this.#large!)
     this.#large = null
     this.#takeWaiting()
     return true

@@ -4,6 +4,7 @@ import { describeAddress } from '../config/address.js'
 import type { Address, ListenerRole, ListenerTls, Place, Pooling, Reading } from '../config/config.js'
 import type { Prepared } from '../config/part.js'
 import { ERROR_FRAMES } from '../errors.js'
+import type { Guard } from '../guard/guard.js'
 import type { Entrance } from '../sockets/entrance.js'
 import type { EventLog } from '../util/log.js'
 import { DownstreamConnection, type DownstreamContext } from './connection.js'
@@ -19,6 +20,7 @@ export interface ListenerOptions {
   role: ListenerRole
   /** Null if its applications only read from primaries. */
   reading: Reading | null
+  guard: Guard
   /** Most connections that all listeners together may have. */
   maxConnections: number
 }
@@ -107,10 +109,10 @@ export class Listener {
   }
 
   #open(socket: Socket): void {
-    const { address, pooling, announce, reading } = this.options
+    const { address } = this.options
     // As Redis shows the connections of its unix socket.
     const unixName = address.kind === 'unix' ? `${address.path}:0` : ''
     const forget = (connection: DownstreamConnection) => this.connections.delete(connection)
-    this.connections.add(new DownstreamConnection(socket, this.context, unixName, pooling, announce, reading, forget))
+    this.connections.add(new DownstreamConnection(socket, this.context, unixName, this.options, forget))
   }
 }

@@ -19,7 +19,7 @@ export class Listeners {
     readonly log: EventLog,
     readonly entranceAt: EntranceAt,
   ) {
-    this.#all = optionsOf(config).map((options) => this.#create(options))
+    this.#all = this.#optionsOf(config).map((options) => this.#create(options))
   }
 
   /** The addresses that applications can dial. */
@@ -49,7 +49,7 @@ export class Listeners {
       for (const step of steps) step.cancel()
     }
     try {
-      for (const options of optionsOf(config)) {
+      for (const options of this.#optionsOf(config)) {
         const name = describeAddress(options.address)
         const at = unmatched.findIndex((one) => describeAddress(one.options.address) === name)
         const [same] = at === -1 ? [] : unmatched.splice(at, 1)
@@ -85,20 +85,20 @@ export class Listeners {
     )
   }
 
+  #optionsOf(config: Config): ListenerOptions[] {
+    const { connections: maxConnections, handshakeTimeout } = config.limits
+    // One Redis has no others to read from.
+    const single = config.upstream.target.kind === 'standalone'
+    return config.listen.map((listen) => {
+      const reading = single || listen.reads === 'primary' ? null : listen
+      return { ...listen, reading, guard: this.context.guards.of(listen), maxConnections, handshakeTimeout }
+    })
+  }
+
   /** Has sessions know what to tell those who ask where to connect. */
   #announce(): void {
     const { places } = this.context.dispatch.standIn
     for (const role of ['primary', 'replica'] as const)
       places[role] = this.#all.find(({ options, place }) => options.role === role && place !== null)?.place ?? null
   }
-}
-
-function optionsOf(config: Config): ListenerOptions[] {
-  const { connections: maxConnections, handshakeTimeout } = config.limits
-  // One Redis has no others to read from.
-  const single = config.upstream.target.kind === 'standalone'
-  return config.listen.map((listen) => {
-    const reading = single || listen.reads === 'primary' ? null : listen
-    return { ...listen, reading, maxConnections, handshakeTimeout }
-  })
 }

@@ -113,6 +113,13 @@ export const METRICS: MetricRow[] = [
   byLabel('respool_retries_total', 'reason', 'Requests sent again.', (r) => r.retries),
   byLabel('respool_redirects_total', 'kind', 'Redirections by the cluster that were followed.', (r) => r.redirects),
   byLabel('respool_errors_total', 'code', 'Error replies made by respool itself.', (r) => r.errors),
+  {
+    name: 'respool_guard_total',
+    type: 'counter',
+    help: 'Commands that a rule or a limit of the guard fits, by what became of them: warn, deny, or spared by an audit.',
+    labels: ['rule', 'action'],
+    collect: ({ recorder }) => recorder.guard.entries().map(([found, n]) => [ruleAndAction(found), n]),
+  },
   byLabel(
     'respool_topology_refreshes_total',
     'result',
@@ -209,6 +216,11 @@ function byLabel(name: string, label: string, help: string, of: (recorder: Recor
       .entries()
       .map(([value, n]) => [[value], n])
   return { name, type: 'counter', help, labels: [label], collect }
+}
+
+function ruleAndAction(found: string): [rule: string, action: string] {
+  const [action, ...rule] = found.split(' ')
+  return rule.length === 0 ? [action, action] : [rule.join(' '), action]
 }
 
 function now(name: string, help: string, value: (snapshot: Snapshot) => number): ScalarMetric {

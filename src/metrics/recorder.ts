@@ -52,6 +52,8 @@ export class Recorder {
   readonly retries = new LabelCounter(RETRY_REASONS)
   readonly redirects = new LabelCounter(REDIRECTS)
   readonly errors = new LabelCounter(Object.keys(ERRORS))
+  /** What the guard has found: the deed and the rule, with a space between. */
+  readonly guard = new LabelCounter([], 256)
   /** Attempts to learn the topology, and how often it was another one. */
   readonly topologyRefreshes = new LabelCounter(['ok', 'failed'])
   topologyChanges = 0

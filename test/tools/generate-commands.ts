@@ -1,5 +1,5 @@
 /**
- * Writes src/commands/generated.ts from the COMMAND replies of real servers. Binaries can be given as arguments, oldest
+ * Writes src/commands/generated.ts and categories.ts from the COMMAND replies of real servers. Binaries can be given as arguments, oldest
  * first; without any, the installed redis-server and those that fetch-servers.sh unpacks are asked.
  *
  *     test/tools/fetch-servers.sh && node --import tsx test/tools/generate-commands.ts
@@ -72,4 +72,29 @@ ${lines.join('\n')}
 ]
 `
 writeFileSync(join(root, 'src/commands/generated.ts'), file)
+
+/** Every command is one or the other, which says nothing of what it does. */
+const SPEEDS = ['fast', 'slow']
+
+/** Category → names of its commands, by any of the servers. */
+function gather(servers: Described[]): Map<string, Set<string>> {
+  const names = new Map<string, Set<string>>()
+  for (const { name, categories } of servers.flatMap(({ rows }) => rows)) {
+    for (const category of categories.split(' ')) {
+      if (category === '' || SPEEDS.includes(category)) continue
+      names.set(category, (names.get(category) ?? new Set()).add(name))
+    }
+  }
+  return names
+}
+
+const categories = [...gather(servers)].sort(([a], [b]) => (a < b ? -1 : 1))
+const categoriesFile = `// Made by test/tools/generate-commands.ts from the servers' own COMMAND replies. Do not edit.
+
+/** ACL category → its commands, by any of the servers that generated.ts names. Without \`fast\` and \`slow\`. */
+export const categories: Readonly<Record<string, string>> = {
+${categories.map(([category, names]) => `  ${category}: ${quote([...names].sort().join(' '))},`).join('\n')}
+}
+`
+writeFileSync(join(root, 'src/commands/categories.ts'), categoriesFile)
 console.log(`${lines.length} rows from ${servers.map(({ title }) => title).join(', ')}`)

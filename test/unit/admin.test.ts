@@ -16,7 +16,8 @@ import { Recorder } from '../../src/metrics/recorder.js'
 import { createLogger } from '../../src/util/log.js'
 
 const CALLS = ['/reload', '/drain', '/loglevel']
-const PATHS = ['/metrics', '/livez', '/readyz', '/startupz', '/stats', '/topology', '/clients', '/config']
+const NOTED = ['/slowlog', '/hotkeys', '/audit']
+const PATHS = ['/metrics', '/livez', '/readyz', '/startupz', '/stats', '/topology', '/clients', '/config', ...NOTED]
 
 /** An admin server over a source with the given parts, and what it logged. */
 function adminOver(parts: Partial<AdminSource> = {}) {
@@ -35,6 +36,9 @@ function adminOver(parts: Partial<AdminSource> = {}) {
     reload: () => Promise.resolve({ result: 'unchanged' }),
     drain: () => {},
     setLogLevel: () => {},
+    slowlog: () => ({ commands: [] }),
+    hotkeys: () => ({ keys: [] }),
+    audit: () => ({ listeners: [] }),
     ...parts,
   }
   const lines: Record<string, unknown>[] = []
@@ -66,6 +70,9 @@ test('each view goes out as JSON', async () => {
     '/topology': { slots: [] },
     '/clients': [{ id: 1 }],
     '/config': { listen: ['127.0.0.1:6379'] },
+    '/slowlog': { commands: [] },
+    '/hotkeys': { keys: [] },
+    '/audit': { listeners: [] },
   }
   for (const [path, body] of Object.entries(expected)) {
     const response = await app.inject(path)

@@ -101,6 +101,24 @@ describe('defaults', () => {
         blockTime: 0,
         idleTimeout: 0,
       },
+      guard: {
+        rules: [
+          {
+            action: 'warn',
+            commands: ['keys', 'flushall', 'flushdb', 'swapdb', 'save', 'monitor', 'config|set'],
+            keys: [],
+          },
+        ],
+        audit: false,
+        keyNames: 'hash',
+        bigRequest: { bytes: 10_485_760, action: 'warn' },
+        bigReply: { bytes: 10_485_760, action: 'warn' },
+        manyKeys: { keys: 1000, action: 'warn' },
+        endlessBlock: 'allow',
+        noTtl: { prefixes: [], action: 'warn' },
+        slowLog: { threshold: 100, entries: 256 },
+        hotKeys: { sample: 100, keys: 100 },
+      },
       scripts: { cacheBytes: 8_388_608, cacheCount: 1000 },
       drain: { notice: 3000, timeout: 5000 },
       reload: 'signal',
@@ -125,7 +143,7 @@ describe('defaults', () => {
   })
 })
 
-const PRIMARY = { role: 'primary', reads: 'primary', readYourWrites: 1000 }
+const PRIMARY = { role: 'primary', reads: 'primary', readYourWrites: 1000, rules: [], audit: null }
 
 describe('precedence', () => {
   const yaml =

@@ -8,9 +8,9 @@ import { blockTimeOf, type Frame } from '../send.js'
 import type { Session } from '../session.js'
 import { scan } from './scan.js'
 import { spreadOut } from './spread.js'
-import { FAULTY, NO_KEY, SEVERAL, slotOfCommand } from './place.js'
+import { concernsAll, FAULTY, NO_KEY, SEVERAL, slotOfCommand } from './place.js'
 import { addToTransaction, startTransaction } from './starting.js'
-import { concernsAll, refusedInTransaction, refusedOnCluster, refusedWhileWatching } from './unshared.js'
+import { refusedInTransaction, refusedOnCluster, refusedWhileWatching } from './unshared.js'
 
 /**
  * Decides which server of a cluster the command at hand goes to, ahead of the decision how it goes there.
@@ -79,7 +79,7 @@ function findSubscribed(session: Session, spec: CommandSpec, frame: Frame, slot:
 
 /** A transaction that is wholly in hand goes to the server of its keys; any other has to wait for the first key. */
 function findForTransaction(session: Session, spec: CommandSpec, frame: Frame): boolean | null {
-  const run = session.lease === null ? readRun(session.context, frame) : null
+  const run = session.lease === null ? readRun(session, frame) : null
   if (run === null || session.reads?.refusesRun(run) === true) return startTransaction(session, spec)
   let slot = NO_KEY
   for (const step of run) {

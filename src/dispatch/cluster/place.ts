@@ -31,3 +31,17 @@ function slotOfKeys(spec: CommandSpec, args: Arguments): number {
   }
   return slot
 }
+
+/** True if one server's answer would be wrong: it has not all the keys, or all settings. */
+export function concernsAll({ spread }: CommandSpec): boolean {
+  return spread !== null && (spread.to === 'primaries' || spread.to === 'scan')
+}
+
+/** What Redis keeps for one connection, and would have to keep for those to all nodes: CLIENT's subcommands that switch such a thing on. */
+const KEPT_BY_CONNECTION: readonly string[] = ['tracking', 'no-touch', 'import-source']
+
+/** True if a command switches on what one connection to one node cannot do. */
+export function tiesToNode({ name }: CommandSpec, args: Arguments): boolean {
+  if (name !== 'client' && !name.startsWith('client|')) return false
+  return args.count > 2 && KEPT_BY_CONNECTION.includes(args.lower(1)) && args.lower(2) !== 'off'
+}

@@ -7,17 +7,15 @@ import { faultOf, hasArity } from '../local/syntax.js'
 import { refuseAs } from '../open.js'
 import type { Frame } from '../send.js'
 import type { Session } from '../session.js'
+import { concernsAll, tiesToNode } from './place.js'
 
 // A session that Redis has to know by one connection would see one node only, and be sent away (MOVED) by that for all other keys.
-
-/** What Redis keeps for one connection, and would have to keep for those to all nodes: CLIENT's subcommands that switch such a thing on. */
-const KEPT_BY_CONNECTION: readonly string[] = ['tracking', 'no-touch', 'import-source']
 
 /** Refuses what one connection to one node cannot do; true if so. */
 export function refusedOnCluster(session: Session, spec: CommandSpec, { buf, start, end }: Frame): boolean {
   if (spec.name !== 'client') return false
   const args = new Arguments(buf, start, end)
-  if (args.count < 3 || !KEPT_BY_CONNECTION.includes(args.lower(1)) || args.lower(2) === 'off') return false
+  if (!tiesToNode(spec, args)) return false
   return refuseAs(session, spec, 'refusedOnCluster', `client|${args.lower(1)}`)
 }
 
@@ -50,11 +48,6 @@ export function refusedInTransaction(
       ? 'refusedOnCluster'
       : 'refusedInTransaction'
   return refuseTie(session, spec, new Arguments(buf, start, end), code)
-}
-
-/** True if one server's answer would be wrong: it has not all the keys, or all settings. */
-export function concernsAll({ spread }: CommandSpec): boolean {
-  return spread !== null && (spread.to === 'primaries' || spread.to === 'scan')
 }
 
 const ALONE: readonly Handling[] = ['relay', 'subscribe']
