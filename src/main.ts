@@ -1,14 +1,19 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs'
+import type { Logger } from 'pino'
 import { createAdmin } from './admin/server.js'
 import type { Config } from './config/config.js'
 import { usage } from './config/command-line.js'
 import { describeProblems, load, type Sources } from './config/load.js'
 import { printable, publicConfig } from './config/render.js'
+import type { Take } from './downstream/moving.js'
 import { type Level, LogLevel } from './life/log-level.js'
 import { Reloads } from './life/reloads.js'
 import { createRegistry } from './metrics/exporter.js'
 import { vitalsOf } from './metrics/vitals.js'
+import { Notifier } from './process/notifier.js'
+import { Predecessor } from './process/predecessor.js'
+import { Succession } from './process/successor.js'
 import { Proxy } from './proxy.js'
 import { Accepting } from './sockets/entrance.js'
 import { Inherited } from './sockets/inherited.js'
@@ -20,6 +25,7 @@ const EXIT = { clean: 0, fault: 1, usage: 2 } as const
 
 function main(): void {
   const inherited = new Inherited(process.env, process.pid)
+  const predecessor = new Predecessor(process.env, process)
   const sources = {
     argv: process.argv.slice(2),
     env: process.env,
@@ -44,15 +50,18 @@ function main(): void {
         process.stdout.write(printable(loaded.config))
         process.exit(EXIT.clean)
       }
-      void run(loaded.config, sources, inherited)
+      void run(loaded.config, sources, inherited, predecessor)
   }
 }
 
-async function run(config: Config, sources: Sources, inherited: Inherited): Promise<void> {
+async function run(config: Config, sources: Sources, inherited: Inherited, predecessor: Predecessor): Promise<void> {
   const logger = createLogger(config.log.level)
   const log = new EventLog(logger)
   const sockets = new Sockets(inherited)
-  const proxy = new Proxy(config, log, (address) => new Accepting(address, sockets, log))
+  const { firstId } = predecessor
+  const proxy = new Proxy(config, log, { entranceAt: (address) => new Accepting(address, sockets, log), firstId })
+  const notifier = new Notifier(process.env, process.pid, log)
+  const succession = new Succession(sockets, notifier, log, () => proxy.nextId)
   const level = new LogLevel(config, logger)
   proxy.parts.push(level)
   const reloads = new Reloads(sources, proxy, proxy.recorder, log)
@@ -66,20 +75,29 @@ async function run(config: Config, sources: Sources, inherited: Inherited): Prom
     // A second signal ends at once.
     if (stopping) process.exit(EXIT.fault)
     stopping = true
+    succession.cancel()
+    void notifier.tell('STOPPING=1')
     await proxy.stop()
+    await end(code)
+  }
+  const end = async (code: number): Promise<void> => {
     sockets.close(admin.server)
     admin.server.closeAllConnections()
     await admin.close()
     log.flush()
     logger.flush(() => process.exit(code))
   }
+  const handOver = async (take: Take | null): Promise<void> => {
+    stopping = true
+    sockets.close(admin.server)
+    await proxy.leave(take)
+    await end(EXIT.clean)
+  }
+  process.on('SIGUSR2', () => void succession.begin(handOver))
   process.on('SIGHUP', () => void reloads.reload('signal'))
   process.on('SIGTERM', () => void stop(EXIT.clean))
   process.on('SIGINT', () => void stop(EXIT.clean))
-  process.on('uncaughtException', (error) => {
-    logger.fatal({ event: 'fault', err: error })
-    logger.flush(() => process.exit(EXIT.fault))
-  })
+  endWithFaults(logger)
 
   try {
     // The admin server comes first, so that a start that waits for Redis can be watched.
@@ -88,11 +106,24 @@ async function run(config: Config, sources: Sources, inherited: Inherited): Prom
       await sockets.listen(admin.server, 'admin', config.admin)
     }
     await proxy.start()
+    sockets.closeUnused(log)
+    void notifier.tell('READY=1')
+    await predecessor.relieve(
+      () => proxy.ready().ready,
+      (at, socket, arrival) => proxy.arrive(at, socket, arrival),
+    )
   } catch (error) {
     logger.fatal({ event: 'start_failed', err: error })
     process.stderr.write(`respool: ${(error as Error).message}\n`)
     await stop(EXIT.fault)
   }
+}
+
+function endWithFaults(logger: Logger): void {
+  process.on('uncaughtException', (error) => {
+    logger.fatal({ event: 'fault', err: error })
+    logger.flush(() => process.exit(EXIT.fault))
+  })
 }
 
 /** What the admin server shows. */

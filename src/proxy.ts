@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import { hostname } from 'node:os'
 import type { Config } from './config/config.js'
 import type { Part, Prepared } from './config/part.js'
@@ -9,8 +10,10 @@ import { Login } from './dispatch/login.js'
 import { ScriptMemory } from './dispatch/scripts/memory.js'
 import type { DispatchLimits } from './dispatch/context.js'
 import type { SessionContext } from './dispatch/session.js'
+import type { Arrival } from './downstream/context.js'
 import type { DownstreamContext, DownstreamLimits } from './downstream/connection.js'
 import { Listeners } from './downstream/listeners.js'
+import { moveAll, type Take } from './downstream/moving.js'
 import { Guards } from './guard/guards.js'
 import type { Snapshot } from './metrics/gauges.js'
 import { Recorder } from './metrics/recorder.js'
@@ -58,6 +61,13 @@ function dispatchLimits({ upstream, limits, pool }: Config): DispatchLimits {
   }
 }
 
+/** Where applications come from. */
+export interface Surroundings {
+  readonly entranceAt: EntranceAt
+  /** The id of the first session. */
+  readonly firstId: number
+}
+
 /** Everything put together: what main starts and stops, and what the admin server shows. */
 export class Proxy {
   /** What takes over a changed configuration, besides the listeners. */
@@ -77,7 +87,7 @@ export class Proxy {
   constructor(
     public config: Config,
     readonly log: EventLog,
-    entranceAt: EntranceAt,
+    { entranceAt, firstId }: Surroundings,
   ) {
     this.table = new CommandTable(config.commands.allow, withdrawn(config.standIn), config.commands.split)
     this.recorder = new Recorder(this.table.size)
@@ -98,7 +108,7 @@ export class Proxy {
       clock: this.#clock,
       topology: this.#upstreams.topology,
       carriers: this.#upstreams.carriers,
-      registry: new Registry(),
+      registry: new Registry(firstId),
       learner: new Learner(this.table, (names) => this.#askCommands(names)),
       databases: new Databases((index) => this.#askDatabase(index), this.#upstreams.topology.sharded ? 1 : null),
       login: new Login(target),
@@ -181,10 +191,28 @@ export class Proxy {
     this.log.event('info', 'stopped', {})
   }
 
+  /** Takes in an application that was elsewhere before. */
+  arrive(at: string, socket: Socket, arrival: Arrival): void {
+    this.#listeners.arrive(at, socket, arrival)
+  }
+
+  /** Stops accepting, and has another process go on for those applications that nothing connects with this one. */
+  async leave(take: Take | null): Promise<void> {
+    this.#stopping = true
+    this.#listeners.close()
+    if (take !== null) await moveAll(this.#listeners.connections, take)
+    await this.stop()
+  }
+
   // What the admin server shows.
 
   started(): boolean {
     return this.#started
+  }
+
+  /** The id that the next session gets. */
+  get nextId(): number {
+    return this.#dispatch.registry.nextId
   }
 
   ready(): { ready: boolean; reasons: string[] } {

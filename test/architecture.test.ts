@@ -22,6 +22,7 @@ const LAYERS = [
   ['proxy'],
   // The exposition stays out of the hot path's reach: what works there records into plain arrays.
   ['admin', 'metrics/exporter', 'metrics/names'],
+  ['process'],
   ['main'],
 ]
 

@@ -35,4 +35,4 @@ export const LEFT: Partial<Record<Mode, Leftover>> = { watching: 'watch', queuei
 export const createMode = (): StateMachine<Mode> => new StateMachine<Mode>(MOVES, 'open')
 
 /** Why a session takes no further commands for the moment. */
-export type Hold = 'connection' | 'lease' | 'drained' | 'congested' | 'outstanding' | 'learning' | 'script' | 'again'
+export type Hold = 'connection' | 'lease' | 'drained' | 'congested' | 'outstanding' | 'learning' | 'script' | 'again' | 'moving'

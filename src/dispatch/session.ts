@@ -44,7 +44,7 @@ export class Session implements RequestOwner, SubscriberOwner, Repeater, Travell
   readonly mode = createMode()
   readonly ring = new Ring<Request>(4)
   readonly window: Window
-  readonly since: number
+  since: number
   protocol: Protocol = 2
   database: number
   user = 'default'

@@ -42,6 +42,11 @@ export function adopt(accepted: Socket, reads: ReadBuffer, onRead: (size: number
   return socket
 }
 
+/** Whether a socket that was let in can be handed to another process without a byte of it being lost. */
+export function canLeave(socket: Socket): boolean {
+  return !(socket instanceof TLSSocket) && adoptable(socket as unknown as WithHandle)
+}
+
 function adoptable(socket: WithHandle): boolean {
   const handle = socket._handle as { useUserBuffer?: unknown; readStart?: unknown } | null | undefined
   return typeof handle?.useUserBuffer === 'function' && typeof handle.readStart === 'function'

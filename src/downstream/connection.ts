@@ -5,22 +5,34 @@ import { dispatchNamed } from '../dispatch/named.js'
 import { type Frame, ownFrame } from '../dispatch/send.js'
 import { relayBytes } from '../dispatch/relay.js'
 import type { Downstream } from '../dispatch/downstream.js'
+import { holdForMove, pack, unpack } from '../dispatch/luggage.js'
 import type { LargeRequest } from '../dispatch/large-request.js'
 import type { SessionOptions } from '../dispatch/context.js'
-import { Session, type SessionContext } from '../dispatch/session.js'
+import { Session } from '../dispatch/session.js'
 import { ERRORS, type ErrorCode } from '../errors.js'
-import type { Guards } from '../guard/guards.js'
 import { Arguments, argumentStart } from '../resp/arguments.js'
 import { headerValue } from '../resp/header.js'
 import { command, error } from '../resp/encode.js'
-import type { Gather } from '../resp/gather.js'
 import { splitInline } from '../resp/inline.js'
 import { Output } from '../resp/output.js'
-import { Carry, HEADROOM, type ReadBuffer, STREAM_FROM } from '../resp/read-buffer.js'
-import { type RequestLimits, RequestScanner, Scan } from '../resp/request-scanner.js'
-import type { TurnQueue, TurnTask } from '../util/turn.js'
-import { adopt, unsentBytes } from './accept.js'
-import { Unread, type UnreadLimits } from './unread.js'
+import { Carry, HEADROOM, STREAM_FROM } from '../resp/read-buffer.js'
+import { RequestScanner, Scan } from '../resp/request-scanner.js'
+import type { TurnTask } from '../util/turn.js'
+import { adopt, canLeave, unsentBytes } from './accept.js'
+import type { Arrival, DownstreamContext } from './context.js'
+import { owesForEver } from './ending.js'
+import { Unread } from './unread.js'
+
+export type { DownstreamContext, DownstreamLimits } from './context.js'
+
+/** Reading goes on behind a held command as far as this: only so is it noticed that the application has gone. */
+const HELD_BYTES = 16 * 1024
+
+/** How often replies to a pipeline linger because other servers have not answered their part of it yet: one write costs more than all else. */
+const LINGERS = 2
+
+/** The command at hand, of whichever connection: there is only one at a time. */
+const frameAtHand: Frame = { buf: Buffer.alloc(0), start: 0, end: 0, argc: 0, inHand: 0, commands: 0 }
 
 /**
  * One application's connection.
@@ -33,33 +45,6 @@ import { Unread, type UnreadLimits } from './unread.js'
  * Invariant: bytes are worked off strictly in order. Whatever could not be taken in is in the carry and is taken in before anything
  * that is read later; while the session holds a command or replies go unread, next to nothing more is read.
  */
-export interface DownstreamContext {
-  readonly dispatch: SessionContext
-  readonly reads: ReadBuffer
-  /** The gather of the upstream side, whose ranges are written here. */
-  readonly replies: Gather
-  readonly turns: TurnQueue
-  readonly limits: DownstreamLimits
-  /** Those of all listeners. */
-  readonly guards: Guards
-  /** Unread reply bytes of all connections. */
-  readonly buffered: { bytes: number }
-}
-
-export interface DownstreamLimits extends RequestLimits, UnreadLimits {
-  /** How long it may say nothing at all, ms; 0 = for ever. */
-  idleTimeout: number
-}
-
-/** Reading goes on behind a held command as far as this: only so is it noticed that the application has gone. */
-const HELD_BYTES = 16 * 1024
-
-/** How often replies to a pipeline linger because other servers have not answered their part of it yet: one write costs more than all else. */
-const LINGERS = 2
-
-/** The command at hand, of whichever connection: there is only one at a time. */
-const frameAtHand: Frame = { buf: Buffer.alloc(0), start: 0, end: 0, argc: 0, inHand: 0, commands: 0 }
-
 export class DownstreamConnection implements Downstream, TurnTask {
   queued = false
   readonly session: Session
@@ -86,16 +71,19 @@ export class DownstreamConnection implements Downstream, TurnTask {
   constructor(
     accepted: Socket,
     readonly context: DownstreamContext,
-    /** What stands for both addresses of a unix socket. */
-    unixName: string,
+    /** The address of its listener, as configured. */
+    readonly at: string,
     readonly options: SessionOptions,
     readonly onClosed: (connection: DownstreamConnection) => void,
+    arrival: Arrival | null = null,
   ) {
     const { remoteAddress, remotePort, localAddress, localPort } = accepted
+    // As Redis shows the connections of its unix socket.
+    const unixName = `${at.replace('unix:', '')}:0`
     this.remoteAddress = remoteAddress === undefined ? unixName : `${remoteAddress}:${remotePort}`
     this.localAddress = localAddress === undefined ? unixName : `${localAddress}:${localPort}`
     const { registry } = context.dispatch
-    this.session = new Session(registry.takeId(), context.dispatch, this, options)
+    this.session = new Session(arrival?.id ?? registry.takeId(), context.dispatch, this, options)
     registry.add(this.session)
     this.#unread = new Unread(this.session, context.limits, context.buffered)
     this.#output = new Output(context.replies)
@@ -105,6 +93,7 @@ export class DownstreamConnection implements Downstream, TurnTask {
     this.#socket.on('end', () => this.#end())
     this.#socket.on('error', () => this.destroy('error'))
     this.#socket.on('close', () => this.destroy('closed'))
+    if (arrival !== null) this.#arrive(arrival)
   }
 
   // Downstream
@@ -332,7 +321,7 @@ export class DownstreamConnection implements Downstream, TurnTask {
   #end(): void {
     this.#ended = true
     const { session } = this
-    if (this.#owesForEver() || this.#large !== null) return this.destroy('gone')
+    if (owesForEver(this.session) || this.#large !== null) return this.destroy('gone')
     // Held commands come first; this is called again after them.
     if (session.held === null && !this.#unread.choked) this.finish()
   }
@@ -340,18 +329,34 @@ export class DownstreamConnection implements Downstream, TurnTask {
   /** Ends the connection if nothing is owed on it, or nothing that could be waited for. */
   finishWhenIdle(): void {
     const mayLeave = this.session.isIdle || (this.session.subscribed && this.session.isQuiet)
-    if (this.#owesForEver()) this.destroy('shutdown')
+    if (owesForEver(this.session)) this.destroy('shutdown')
     else if (mayLeave && !this.#unread.choked && !this.#resumption.queued) this.finish()
   }
 
-  /** True if what is owed may never come: an answer to a blocking call, or whatever a relayed session hears. */
-  #owesForEver(): boolean {
+  #arrive({ luggage, rest = '' }: Arrival): void {
+    if (luggage !== undefined) unpack(this.session, luggage)
+    this.#carry.keep(Buffer.from(rest, 'latin1'), 0, rest.length)
+    this.resume()
+  }
+
+  /** Takes in nothing more if it can move to another process; true once nothing is owed here. Called again and again. */
+  readyToMove(): boolean {
     const { session } = this
-    return (
-      session.ways.leaseReason === 'blocking' ||
-      session.mode.current === 'relaying' ||
-      session.anchor.blocks(session.ring)
-    )
+    if (session.closed || this.#finishing || this.#ended || this.#large !== null || this.#waiting !== null) return false
+    if (!canLeave(this.#socket) || !holdForMove(session)) return false
+    this.#socket.pause()
+    const unsent = this.#output.bytes + this.#socket.writableLength + unsentBytes(this.#socket)
+    return session.ring.length === 0 && !this.queued && unsent === 0
+  }
+
+  /** Gives away its socket, and all that another process has to know of it. */
+  move(): { socket: Socket; arrival: Arrival } {
+    const arrival = { id: this.session.id, luggage: pack(this.session), rest: this.#carry.text() }
+    this.#socket.removeAllListeners()
+    this.session.close()
+    this.#unread.close()
+    this.onClosed(this)
+    return { socket: this.#socket, arrival }
   }
 
   /** Called several times a second: ends the connection if it has been in the way, or of no use, for too long. */

@@ -7,6 +7,7 @@ import { ERROR_FRAMES } from '../errors.js'
 import type { Guard } from '../guard/guard.js'
 import type { Entrance } from '../sockets/entrance.js'
 import type { EventLog } from '../util/log.js'
+import type { Arrival } from './context.js'
 import { DownstreamConnection, type DownstreamContext } from './connection.js'
 import { TlsGate } from './tls-gate.js'
 
@@ -89,6 +90,13 @@ export class Listener {
     this.#gate?.stop()
   }
 
+  /** Takes in a connection that has moved here. */
+  arrive(socket: Socket, arrival: Arrival): void {
+    // What came in the clear is not what this listener lets in any more.
+    if (this.#gate === null) this.#open(socket, arrival)
+    else socket.destroy()
+  }
+
   /** Lets in a connection that nobody has read from. */
   take(socket: Socket): void {
     const { recorder } = this.context.dispatch
@@ -108,11 +116,9 @@ export class Listener {
     this.#gate.take(socket)
   }
 
-  #open(socket: Socket): void {
-    const { address } = this.options
-    // As Redis shows the connections of its unix socket.
-    const unixName = address.kind === 'unix' ? `${address.path}:0` : ''
+  #open(socket: Socket, arrival: Arrival | null = null): void {
+    const at = describeAddress(this.options.address)
     const forget = (connection: DownstreamConnection) => this.connections.delete(connection)
-    this.connections.add(new DownstreamConnection(socket, this.context, unixName, this.options, forget))
+    this.connections.add(new DownstreamConnection(socket, this.context, at, this.options, forget, arrival))
   }
 }

@@ -1,9 +1,11 @@
+import type { Socket } from 'node:net'
 import { describeAddress } from '../config/address.js'
 import type { Config } from '../config/config.js'
 import type { Prepared } from '../config/part.js'
 import type { EntranceAt } from '../sockets/entrance.js'
 import type { EventLog } from '../util/log.js'
 import type { DownstreamConnection, DownstreamContext } from './connection.js'
+import type { Arrival } from './context.js'
 import { Listener, type ListenerOptions } from './listener.js'
 
 /** All listeners, which share connections and limits. */
@@ -30,6 +32,13 @@ export class Listeners {
   async listen(): Promise<void> {
     for (const listener of this.#all) await listener.listen()
     this.#announce()
+  }
+
+  /** Takes in a connection that has moved here; one whose listener is no more has to go. */
+  arrive(at: string, socket: Socket, arrival: Arrival): void {
+    const listener = this.#all.find(({ options }) => describeAddress(options.address) === at)
+    if (listener === undefined) socket.destroy()
+    else listener.arrive(socket, arrival)
   }
 
   /** Takes no new connections; those that there are stay. */

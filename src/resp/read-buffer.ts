@@ -65,6 +65,11 @@ export class Carry {
     from.copy(this.#bytes, 0, start, end)
   }
 
+  /** The kept bytes, one character each. */
+  text(): string {
+    return this.#bytes === null ? '' : this.#bytes.toString('latin1', 0, this.length)
+  }
+
   /** Puts the kept bytes in front of what was just read, up to `end`; answers where they start. */
   restore(buffer: ReadBuffer, end: number): number {
     const start = HEADROOM - this.length

@@ -4,6 +4,7 @@ import { connect, type Server } from 'node:net'
 import { dirname, join } from 'node:path'
 import { describeAddress } from '../config/address.js'
 import type { Address } from '../config/config.js'
+import type { EventLog } from '../util/log.js'
 import { type Inherited, nameFor, type Purpose } from './inherited.js'
 
 /** Connections that the kernel may keep ready while the loop is busy: bursts of an application's whole pool come at once. */
@@ -59,6 +60,11 @@ export class Sockets {
     this.#held.delete(server)
     server.close()
     if (held.path !== null) unlinkSync(held.path)
+  }
+
+  /** Gives up inherited sockets that the configuration does not have. */
+  closeUnused(log: EventLog): void {
+    for (const name of this.inherited.closeRest()) log.event('warn', 'socket_unused', { socket: name })
   }
 
   /** What a successor is to inherit. */

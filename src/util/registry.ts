@@ -1,10 +1,19 @@
 /** Things by their id. Ids grow and are never used again, as Redis's client ids do. */
 export class Registry<T extends { readonly id: number }> {
   readonly #byId = new Map<number, T>()
-  #nextId = 1
+  #nextId: number
+
+  constructor(firstId = 1) {
+    this.#nextId = firstId
+  }
 
   get size(): number {
     return this.#byId.size
+  }
+
+  /** The id that the next one gets. */
+  get nextId(): number {
+    return this.#nextId
   }
 
   takeId(): number {

@@ -44,6 +44,11 @@ export class Reads {
     return this.how.role === 'replica'
   }
 
+  /** It was in another process: whatever it has written there may have been written just now. */
+  arrived(): void {
+    this.#recent.note(EVERYWHERE, this.context.clock.now)
+  }
+
   began(spec: CommandSpec): void {
     if (mayWrite(spec)) this.#writing++
   }

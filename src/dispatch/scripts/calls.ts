@@ -84,7 +84,7 @@ export class Call extends Request {
     const { session, script, connection } = this
     if (this.#again === null || session.ring.at(session.ring.length - 1) !== this) return false
     // In other holds something may be sent before the answer to this one.
-    if (session.held !== null && session.held !== 'drained') return false
+    if (session.held !== null && session.held !== 'drained' && session.held !== 'moving') return false
     if (connection.state.current !== 'ready' || this.route.endpoint.scripts.refused(script)) return false
     return !script.body.includes('NOSCRIPT') && !this.#again.includes('NOSCRIPT')
   }
