@@ -41,7 +41,8 @@ describe('a primary that is stopped', { timeout: 120_000 }, () => {
     const stopped = performance.now()
     await server.kill('SIGSTOP')
     try {
-      await until(async () => (await breaker()) >= 1, 'the breaker opens', 20_000)
+      // Asked seldom: telling all metrics takes respool as long as hundreds of commands.
+      while ((await breaker()) === 0) await sleep(200)
       const opening = performance.now() - stopped
       const key = keyIn('fast', (slot) => owner(slot) === 0)
       const times: number[] = []
