@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import type { Logger } from 'pino'
 import { createAdmin } from './admin/server.js'
-import type { Config } from './config/config.js'
+import type { Address, Config } from './config/config.js'
 import { usage } from './config/command-line.js'
 import { describeProblems, load, type Sources } from './config/load.js'
 import { printable, publicConfig } from './config/render.js'
@@ -18,6 +18,7 @@ import { Proxy } from './proxy.js'
 import { Accepting } from './sockets/entrance.js'
 import { Inherited } from './sockets/inherited.js'
 import { Sockets } from './sockets/sockets.js'
+import type { Tracing } from './tracing/otlp.js'
 import { createLogger, EventLog } from './util/log.js'
 
 /** Exit codes: scripts and process managers rely on them. */
@@ -58,17 +59,16 @@ async function run(config: Config, sources: Sources, inherited: Inherited, prede
   const logger = createLogger(config.log.level)
   const log = new EventLog(logger)
   const sockets = new Sockets(inherited)
-  const { firstId } = predecessor
-  const proxy = new Proxy(config, log, { entranceAt: (address) => new Accepting(address, sockets, log), firstId })
+  const tracing = await tracingOf(config, log)
+  const entranceAt = (address: Address) => new Accepting(address, sockets, log)
+  const proxy = new Proxy(config, log, { entranceAt, firstId: predecessor.firstId, spans: tracing })
   const notifier = new Notifier(process.env, process.pid, log)
   const succession = new Succession(sockets, notifier, log, () => proxy.nextId)
   const level = new LogLevel(config, logger)
   proxy.parts.push(level)
   const reloads = new Reloads(sources, proxy, proxy.recorder, log)
-  const admin = createAdmin(
-    { ...shownOf(proxy), ...callsOf(proxy, reloads, level), drain: () => void (stopping || stop(EXIT.clean)) },
-    logger,
-  )
+  const drain = (): void => void (stopping || stop(EXIT.clean))
+  const admin = createAdmin({ ...shownOf(proxy), ...callsOf(proxy, reloads, level), drain }, logger)
 
   let stopping = false
   const stop = async (code: number): Promise<void> => {
@@ -81,6 +81,7 @@ async function run(config: Config, sources: Sources, inherited: Inherited, prede
     await end(code)
   }
   const end = async (code: number): Promise<void> => {
+    await tracing?.stop()
     sockets.close(admin.server)
     admin.server.closeAllConnections()
     await admin.close()
@@ -124,6 +125,13 @@ function endWithFaults(logger: Logger): void {
     logger.fatal({ event: 'fault', err: error })
     logger.flush(() => process.exit(EXIT.fault))
   })
+}
+
+/** OpenTelemetry is large, and loaded only where it is wanted. */
+async function tracingOf({ tracing: { endpoint, sampleRatio } }: Config, log: EventLog): Promise<Tracing | null> {
+  if (endpoint === undefined) return null
+  const { startTracing } = await import('./tracing/otlp.js')
+  return startTracing(endpoint, sampleRatio, log)
 }
 
 /** What the admin server shows. */

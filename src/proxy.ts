@@ -10,6 +10,7 @@ import { Login } from './dispatch/login.js'
 import { ScriptMemory } from './dispatch/scripts/memory.js'
 import type { DispatchLimits } from './dispatch/context.js'
 import type { SessionContext } from './dispatch/session.js'
+import type { Spans } from './dispatch/spans.js'
 import type { Arrival } from './downstream/context.js'
 import type { DownstreamContext, DownstreamLimits } from './downstream/connection.js'
 import { Listeners } from './downstream/listeners.js'
@@ -44,6 +45,10 @@ function withdrawn({ cluster, sentinel }: Config['standIn']): string[] {
   return [...(cluster ? [] : ['cluster']), ...(sentinel ? [] : ['sentinel'])]
 }
 
+function standInOf({ standIn, upstream: { target } }: Config): SessionContext['standIn'] {
+  return { ...standIn, service: target.service ?? USUAL_SERVICE, places: { primary: null, replica: null } }
+}
+
 function downstreamLimits({ limits }: Config): DownstreamLimits {
   return { ...limits, inlineBytes: Math.min(limits.inlineBytes, MAX_LINE) }
 }
@@ -66,6 +71,8 @@ export interface Surroundings {
   readonly entranceAt: EntranceAt
   /** The id of the first session. */
   readonly firstId: number
+  /** Hears of commands, if they are traced. */
+  readonly spans: Spans | null
 }
 
 /** Everything put together: what main starts and stops, and what the admin server shows. */
@@ -87,7 +94,7 @@ export class Proxy {
   constructor(
     public config: Config,
     readonly log: EventLog,
-    { entranceAt, firstId }: Surroundings,
+    { entranceAt, firstId, spans }: Surroundings,
   ) {
     this.table = new CommandTable(config.commands.allow, withdrawn(config.standIn), config.commands.split)
     this.recorder = new Recorder(this.table.size)
@@ -113,16 +120,13 @@ export class Proxy {
       databases: new Databases((index) => this.#askDatabase(index), this.#upstreams.topology.sharded ? 1 : null),
       login: new Login(target),
       scripts: new ScriptMemory(config.scripts.cacheCount, config.scripts.cacheBytes),
-      standIn: {
-        ...config.standIn,
-        service: target.service ?? USUAL_SERVICE,
-        places: { primary: null, replica: null },
-      },
+      standIn: standInOf(config),
       requests,
       lookahead: new RequestScanner(limits),
       keeps: target.kind !== 'standalone',
       retrying: { count: 0, most: config.upstream.maxHeld },
       log,
+      spans,
       limits: dispatchLimits(config),
     }
     const downstream: DownstreamContext = {

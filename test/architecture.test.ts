@@ -21,7 +21,7 @@ const LAYERS = [
   ['life'],
   ['proxy'],
   // The exposition stays out of the hot path's reach: what works there records into plain arrays.
-  ['admin', 'metrics/exporter', 'metrics/names'],
+  ['admin', 'tracing', 'metrics/exporter', 'metrics/names'],
   ['process'],
   ['main'],
 ]

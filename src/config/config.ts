@@ -198,5 +198,7 @@ export interface Config {
   /** What makes it read its file again: being told to, or also that the file has changed. */
   reload: 'signal' | 'watch'
   log: { level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent' }
+  /** Without `endpoint` commands are not traced. */
+  tracing: { endpoint?: string; sampleRatio: number }
   workers: number
 }

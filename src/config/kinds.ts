@@ -152,6 +152,12 @@ export function hostName(description: string) {
   return Type.String({ title: 'a host name or address', description, pattern: '^[\\w.:-]{1,253}$' })
 }
 
+/** Where something is sent to. A password does not belong here, as it would be shown. */
+export function httpUrl(description: string) {
+  const title = 'a URL such as http://HOST:4318/v1/traces, without user or password'
+  return Type.String({ title, description, pattern: '^https?://[^/@\\s]+(/\\S*)?$', maxLength: 2048 })
+}
+
 /** YAML reads them as numbers, and so they are shown; a variable's are text. */
 export const TLS_VERSIONS = [1.2, 1.3, '1.2', '1.3'] as const
 

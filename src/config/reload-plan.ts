@@ -44,6 +44,7 @@ export const EFFECTS: Readonly<Record<string, Effect>> = {
   drain: 'live',
   reload: 'live',
   log: 'live',
+  tracing: 'restart',
   workers: 'restart',
 }
 

@@ -7,6 +7,7 @@ import {
   duration,
   fraction,
   hostName,
+  httpUrl,
   integer,
   names,
   onOff,
@@ -239,6 +240,17 @@ export const schema = section('Configuration of respool.', {
       'silent',
     ]),
   }),
+  tracing: section(
+    'Spans of commands, sent to a collector of OpenTelemetry: name, route, server, outcome and times, never keys or values.',
+    {
+      endpoint: Type.Optional(
+        httpUrl(
+          'Where to send them, as OTLP over HTTP, such as http://localhost:4318/v1/traces. Without it there are none.',
+        ),
+      ),
+      sampleRatio: fraction(0.01, 'Part of the commands that get a span.', { minimum: 0, maximum: 1 }),
+    },
+  ),
   workers: integer(1, 'Processes that share the work.', { minimum: 1, maximum: 256 }),
 })
 

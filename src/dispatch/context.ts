@@ -13,6 +13,7 @@ import type { Databases } from './databases.js'
 import type { Learner } from './learner.js'
 import type { Login } from './login.js'
 import type { ScriptMemory } from './scripts/memory.js'
+import type { Spans } from './spans.js'
 
 /** Everything that sessions (S) share. */
 export interface DispatchContext<S extends { readonly id: number }> {
@@ -37,6 +38,8 @@ export interface DispatchContext<S extends { readonly id: number }> {
   /** Commands of all sessions that wait to be sent again. */
   readonly retrying: { count: number; most: number }
   readonly log: EventLog
+  /** Null unless commands are traced. */
+  readonly spans: Spans | null
   readonly limits: DispatchLimits
 }
 

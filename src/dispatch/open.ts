@@ -10,6 +10,7 @@ import { publish } from './publish.js'
 import { reasonOf, relay } from './relay.js'
 import { dispatchScript } from './scripts/scripts.js'
 import { readRun, sendRun } from './run.js'
+import { answeredAtOnce } from './spans.js'
 import { blockTimeOf, forward, type Frame, holdFor, ownFrame, submitBlocking, submitInTurn } from './send.js'
 import type { Session } from './session.js'
 import { subscribe } from './subscribe.js'
@@ -66,7 +67,7 @@ export function answerLocally(session: Session, spec: CommandSpec, frame: Frame)
     case 'ask':
       return askOnLease(session, spec, frame, outcome.reason, outcome.request, outcome.judge)
     case 'none':
-      session.context.recorder.command(spec.id, 0, false)
+      answeredAtOnce(session.context, spec, false)
       return true
     case 'quit':
       session.answer(spec, outcome.text)

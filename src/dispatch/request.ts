@@ -91,6 +91,11 @@ export class Request implements Pending, Repeatable {
     this.route = session.route
   }
 
+  /** Whether parts of it are sent in its place. */
+  get apart(): boolean {
+    return false
+  }
+
   reply(buf: Buffer, start: number, end: number, last: boolean): void {
     const session = this.session
     const type = buf[start]

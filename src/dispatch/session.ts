@@ -20,6 +20,7 @@ import { Reads } from './reads/reads.js'
 import { type Repeater, Retries } from './retries.js'
 import type { Route } from './route.js'
 import { ScriptState } from './scripts/state.js'
+import { answeredAtOnce, tellSpan } from './spans.js'
 import type { Subscriber, SubscriberOwner } from './subscriber.js'
 import type { Watched } from './watched.js'
 import { type Traveller, Ways } from './ways.js'
@@ -187,7 +188,7 @@ export class Session implements RequestOwner, SubscriberOwner, Repeater, Travell
     if (!silent && this.ring.length > 0) return this.open(spec, Infinity).finish(text, failed)
     if (!silent) this.downstream.writeText(text)
     const { account, context } = this
-    context.recorder.command(spec.id, 0, failed)
+    answeredAtOnce(context, spec, failed)
     if (failed) account.errors++
     if (account.heldAt !== 0) account.answeredLate(this, spec, failed, text.length)
   }
@@ -280,10 +281,11 @@ export class Session implements RequestOwner, SubscriberOwner, Repeater, Travell
 
   /** Takes a finished request, and those behind it that are finished too, out of the ring. */
   complete(request: Request): void {
-    const { recorder, clock } = this.context
+    const { recorder, clock, spans } = this.context
     request.done = true
     this.#inflight--
     this.reads?.ended(request.spec, request.kept?.slot ?? -1)
+    if (spans !== null) tellSpan(spans, request, this.lease, clock.now)
     request.route.answered(this.lease)
     if (request.kept !== null) this.keptBytes -= request.kept.text.length
     this.retries?.next()

@@ -1,5 +1,6 @@
 import { pino, type DestinationStream, type Level, type Logger } from 'pino'
 import { monotonic, type Clock } from './clock.js'
+import type { EventName } from './events.js'
 import { LineWriter } from './line-writer.js'
 
 /**
@@ -36,7 +37,7 @@ export interface EventFields extends Record<string, unknown> {
 /** The lines of one kind within one second. */
 interface Window {
   level: Level
-  event: string
+  event: EventName
   endpoint: string | undefined
   start: number
   lines: number
@@ -62,7 +63,7 @@ export class EventLog {
     readonly maxKinds = 256,
   ) {}
 
-  event(level: Level, event: string, fields: EventFields = {}): void {
+  event(level: Level, event: EventName, fields: EventFields = {}): void {
     if (!this.log.isLevelEnabled(level)) return
     const window = this.#windowOf(level, event, fields.endpoint)
     if (window.lines === this.perSecond) {
@@ -80,7 +81,7 @@ export class EventLog {
     this.#report(this.#overflow)
   }
 
-  #windowOf(level: Level, event: string, endpoint: string | undefined): Window {
+  #windowOf(level: Level, event: EventName, endpoint: string | undefined): Window {
     const now = this.clock()
     const kind = endpoint === undefined ? event : `${event} ${endpoint}`
     const known = this.#windows.get(kind)
@@ -121,7 +122,7 @@ export class EventLog {
   }
 }
 
-function newWindow(level: Level, event: string, endpoint: string | undefined, start: number): Window {
+function newWindow(level: Level, event: EventName, endpoint: string | undefined, start: number): Window {
   return { level, event, endpoint, start, lines: 0, suppressed: 0 }
 }
 

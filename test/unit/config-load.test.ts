@@ -122,6 +122,7 @@ describe('defaults', () => {
       scripts: { cacheBytes: 8_388_608, cacheCount: 1000 },
       drain: { notice: 3000, timeout: 5000 },
       reload: 'signal',
+      tracing: { sampleRatio: 0.01 },
       log: { level: 'info' },
       workers: 1,
     })
@@ -501,7 +502,7 @@ describe('what is shown of the configuration', () => {
     const shown = printable(config({ argv: ['--upstream', 'redis://u:p@h'], yaml: 'adminToken: t' }))
     for (const { segments, path } of KEYS) {
       // Files and names that are not given are not shown.
-      if (!/File$|\.tls\.(ca|cert|key|serverName)$/.test(path))
+      if (!/File$|\.tls\.(ca|cert|key|serverName)$|^tracing\.endpoint$/.test(path))
         assert.match(shown, new RegExp(`^ *${segments.at(-1)}:`, 'm'))
     }
   })

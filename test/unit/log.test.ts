@@ -8,15 +8,22 @@ import { text } from 'node:stream/consumers'
 import { describe, test } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
 import { LineWriter } from '../../src/util/line-writer.js'
-import { createLogger, EventLog } from '../../src/util/log.js'
+import type { Level } from 'pino'
+import { createLogger, EventLog, type EventFields } from '../../src/util/log.js'
 
 type Line = Record<string, unknown>
+
+interface AnyEvents {
+  event(level: Level, event: string, fields?: EventFields): void
+  flush(): void
+}
 
 function setUp(perSecond?: number, maxKinds?: number) {
   const lines: Line[] = []
   const log = createLogger('info', { write: (line) => void lines.push(JSON.parse(line) as Line) })
   const clock = { now: 0 }
-  const events = new EventLog(log, () => clock.now, perSecond, maxKinds)
+  // Names are what matters least here.
+  const events: AnyEvents = new EventLog(log, () => clock.now, perSecond, maxKinds)
   /** Lines since the last call, without what all lines have. */
   const written = () => lines.splice(0).map(({ level: _l, time: _t, name: _n, ...rest }) => rest)
   return { lines, log, clock, events, written }

@@ -46,6 +46,10 @@ class SpreadRequest extends Request implements Whole {
     this.#missing = parts
   }
 
+  override get apart(): boolean {
+    return true
+  }
+
   /** @param slot tells where the part goes, then and if it is sent again */
   send(nth: number, text: string, slot: number): void {
     const { session, spec, since, deadline } = this
