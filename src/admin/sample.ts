@@ -14,6 +14,8 @@ export function takeSample(source: AdminSource): object {
     vitals: source.vitals(),
     stats: source.stats(),
     topology: source.topology(),
+    slowlog: source.slowlog(),
+    hotkeys: source.hotkeys(),
     clients: source.clients(MOST_CLIENTS),
   }
 }

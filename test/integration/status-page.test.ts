@@ -27,12 +27,15 @@ describe('the status page', { timeout: 120_000 }, () => {
 
   before(async () => {
     const redis = suite.add(await startRedis())
-    respool = suite.add(await startRespool({ upstream: redis.url }))
+    const guard = { slowLog: { threshold: '1ms' }, hotKeys: { sample: 1 }, keyNames: 'full' }
+    respool = suite.add(await startRespool({ upstream: redis.url, config: { guard } }))
     for (const name of ['checkout', HOSTILE]) {
       const client = suite.client(await RawClient.connect(respool.port))
       await ask(client, 'CLIENT', 'SETNAME', name)
       suite.add(traffic(client))
     }
+    const slow = suite.client(await RawClient.connect(respool.port))
+    await ask(slow, 'EVAL', 'for i = 1, 1000000 do end', 0)
     const blocked = suite.client(await RawClient.connect(respool.port))
     blocked.send('*3\r\n$5\r\nBLPOP\r\n$4\r\njobs\r\n$1\r\n0\r\n')
     browser = await startBrowser()
@@ -71,6 +74,8 @@ describe('the status page', { timeout: 120_000 }, () => {
           await until(async () => (await drawn()) !== line, 'it has moved')
 
           assert.match(await page.locator('#endpoints tbody').innerText(), /primary[\s\S]*up[\s\S]*1 leased/)
+          await page.locator('#hot tbody tr:has(th:text-is("key"))').waitFor()
+          await page.locator('#slow tbody tr').first().waitFor()
           const clients = page.locator('#clients tbody')
           await until(async () => (await clients.innerText()).includes(HOSTILE), 'its name is shown as it is')
           assert.equal(await clients.locator('img').count(), 0)
@@ -96,10 +101,10 @@ describe('the status page', { timeout: 120_000 }, () => {
     const { page } = await visit(360, 'light')
     for (const landmark of ['banner', 'main', 'contentinfo', 'navigation'] as const)
       assert.equal(await page.getByRole(landmark).count(), 1, landmark)
-    for (const name of [/^Redis/, /^Commands/, /^Applications/]) {
+    for (const name of [/^Redis/, /^Commands/, /^Slow commands/, /^Hot keys/, /^Applications/]) {
       const table = page.getByRole('table', { name })
       await table.getByRole('rowheader').first().waitFor()
-      assert.ok((await table.getByRole('columnheader').count()) >= 5)
+      assert.ok((await table.getByRole('columnheader').count()) >= 3)
     }
     assert.equal(await page.getByRole('img', { name: /^Throughput: answered / }).count(), 1)
     await page.close()

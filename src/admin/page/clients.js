@@ -1,5 +1,5 @@
 import { setText } from './elements.js'
-import { duration, number } from './format.js'
+import { bytes, duration, number } from './format.js'
 import { Table } from './table.js'
 
 export class Clients {
@@ -14,6 +14,13 @@ export class Clients {
         { title: 'Library', value: ({ library }) => library || '–' },
         { title: 'Protocol', value: ({ protocol, database }) => `RESP${protocol}, db ${database}` },
         { title: 'Mode', value: describeMode },
+        { title: 'Commands', value: ({ commands }) => number(commands), kind: 'number' },
+        { title: 'Errors', value: ({ errors }) => number(errors), kind: 'number' },
+        {
+          title: 'Bytes in, out',
+          value: ({ bytesIn, bytesOut }) => `${bytes(bytesIn)}, ${bytes(bytesOut)}`,
+          kind: 'number',
+        },
         { title: 'In flight', value: ({ inFlight }) => number(inFlight), kind: 'number' },
         { title: 'Connected for', value: ({ ageSeconds }) => duration(ageSeconds), kind: 'number' },
         { title: 'Idle for', value: ({ idleSeconds }) => duration(idleSeconds), kind: 'number' },

@@ -4,6 +4,8 @@ import { Commands } from './commands.js'
 import { setText } from './elements.js'
 import { Endpoints } from './endpoints.js'
 import { duration } from './format.js'
+import { HotKeys } from './hot-keys.js'
+import { SlowLog } from './slow-log.js'
 import { startTheme } from './theme.js'
 import { STEADY, Tiles } from './tiles.js'
 
@@ -16,6 +18,8 @@ const tiles = new Tiles(byId('tiles'))
 const charts = new Charts(byId('charts'))
 const endpoints = new Endpoints(byId('endpoints'))
 const commands = new Commands(byId('commands'))
+const slowLog = new SlowLog(byId('slow'))
+const hotKeys = new HotKeys(byId('hot'))
 const clients = new Clients(byId('clients'))
 
 function show(sample) {
@@ -24,6 +28,8 @@ function show(sample) {
   setState(sample.ready ? 'Ready' : `Not ready: ${reasons}`, sample.ready ? 'good' : 'bad')
   setText(byId('about'), `version ${sample.version}, up for ${duration(sample.uptime)}`)
   endpoints.show(sample)
+  slowLog.show(sample)
+  hotKeys.show(sample)
   clients.show(sample)
   if (rates === null) return
   const world = { sample, rates, recent: charts.recent(STEADY) }
