@@ -113,7 +113,7 @@ function advice(rows: unknown): Advice[] {
   })
 }
 
-/** The README's words for a row. */
+/** The guide's words for a row. */
 const GOES: Record<Target, string> = {
   slots: 'a part for each slot',
   streams: 'a part for each stream',
@@ -132,7 +132,7 @@ const ANSWERS: Record<Merge, string> = {
   pick: 'one of them by chance',
 }
 
-it('the README lists every command that concerns several nodes', () => {
+it('the guide to clusters lists every command that concerns several nodes', () => {
   const groups = new Map<string, string[]>()
   for (const { name, to, merge, reason } of spreads) {
     if (to === 'home') continue
@@ -143,8 +143,8 @@ it('the README lists every command that concerns several nodes', () => {
     const [goes, answers] = JSON.parse(group) as string[]
     return `| ${names.join(', ')} | ${goes} | ${answers} |`
   })
-  const readme = readFileSync(join(ROOT, 'README.md'), 'utf8')
-  const section = readme.split('## Commands for several nodes\n')[1].split('\n## ')[0]
+  const guide = readFileSync(join(ROOT, 'deploy/guides/clusters.md'), 'utf8')
+  const section = guide.split('## Commands for several nodes\n')[1].split('\n## ')[0]
   const rows = section.split('\n').filter((line) => line.startsWith('|'))
   assert.deepEqual(
     rows.slice(2).map((line) => line.replace(/ +/g, ' ')),
