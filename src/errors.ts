@@ -20,6 +20,11 @@ export interface ErrorRow {
 const row = (text: string, retrySafe = false, closes = false): ErrorRow => ({ text, retrySafe, closes })
 const protocol = (text: string): ErrorRow => row(`ERR Protocol error: ${text}`, false, true)
 
+const noAuthHello = (proto: string): ErrorRow =>
+  row(
+    `NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO${proto} AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time`,
+  )
+
 export const ERRORS = {
   // Bad framing: Redis's own texts (networking.c, processMultibulkBuffer and processInlineBuffer).
   mbulkCountTooBig: protocol('too big mbulk count string'),
@@ -27,6 +32,8 @@ export const ERRORS = {
   bulkCountTooBig: protocol('too big bulk count string'),
   bulkExpected: protocol("expected '$', got '%'"),
   bulkLengthInvalid: protocol('invalid bulk length'),
+  mbulkUnauthenticated: protocol('unauthenticated multibulk length'),
+  bulkUnauthenticated: protocol('unauthenticated bulk length'),
   inlineTooBig: protocol('too big inline request'),
   inlineUnbalanced: protocol('unbalanced quotes in request'),
 
@@ -48,6 +55,9 @@ export const ERRORS = {
   authNotConfigured: row(
     'ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?',
   ),
+  noAuth: row('NOAUTH Authentication required.'),
+  noAuthHello: noAuthHello(' <proto>'),
+  noAuthHelloBefore72: noAuthHello(''),
   clientNameInvalid: row('ERR Client names cannot contain spaces, newlines or special characters.'),
   noSuchClient: row('ERR No such client'),
   crossSlot: row("CROSSSLOT Keys in request don't hash to the same slot"),
@@ -94,6 +104,13 @@ export const ERRORS = {
   repliesDiffer: row('ERR respool got replies from several nodes that do not belong together'),
   replyTooLarge: row('ERR the replies of the nodes are together larger than limits.mergedBytes'),
   largeLocal: row('ERR respool does not take arguments of this size for this command'),
+  userBound: row(
+    'ERR respool cannot change the user of a connection that has subscriptions, a transaction or tracking',
+  ),
+  loginsExceeded: row(
+    'TRYAGAIN respool has connections for as many logins as it may: raise passthrough.maxLogins',
+    true,
+  ),
   stalled: row('ERR respool closed the connection: a started command was not finished in time', false, true),
 } as const satisfies Record<string, ErrorRow>
 

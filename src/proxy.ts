@@ -1,12 +1,14 @@
 import type { Socket } from 'node:net'
 import { hostname } from 'node:os'
+import { describeAddress } from './config/address.js'
 import type { Config } from './config/config.js'
 import type { Part, Prepared } from './config/part.js'
 import { CommandTable } from './commands/table.js'
 import { Databases } from './dispatch/databases.js'
 import { Learner } from './dispatch/learner.js'
 import { describeSession } from './dispatch/describe.js'
-import { Login } from './dispatch/login.js'
+import { Doors, isExposed } from './dispatch/doors.js'
+import { OpenDoor } from './dispatch/login.js'
 import { ScriptMemory } from './dispatch/scripts/memory.js'
 import type { DispatchLimits } from './dispatch/context.js'
 import type { SessionContext } from './dispatch/session.js'
@@ -21,6 +23,7 @@ import { Recorder } from './metrics/recorder.js'
 import { MAX_LINE } from './resp/bytes.js'
 import { RequestScanner } from './resp/request-scanner.js'
 import { ReadBuffer } from './resp/read-buffer.js'
+import { Logins } from './routing/logins.js'
 import { Upstreams } from './routing/upstreams.js'
 import type { EntranceAt } from './sockets/entrance.js'
 import type { Endpoint } from './upstream/endpoint.js'
@@ -39,6 +42,8 @@ const DRAIN_TIME = 5000
 
 /** The name that sentinels have for their primary in the sample configuration of Redis. */
 const USUAL_SERVICE = 'mymaster'
+
+const EXPOSED = 'anybody who reaches it can use Redis: give it an auth, which is none if that is meant to be so'
 
 /** Commands that go to Redis after all. */
 function withdrawn({ cluster, sentinel }: Config['standIn']): string[] {
@@ -84,6 +89,8 @@ export class Proxy {
   readonly guards: Guards
   readonly #clock = new TurnClock()
   readonly #upstreams: Upstreams
+  readonly #logins: Logins
+  readonly #doors: Doors
   readonly #dispatch: SessionContext
   readonly #listeners: Listeners
   readonly #buffered = { bytes: 0 }
@@ -107,7 +114,9 @@ export class Proxy {
     const upstream = { reads: replies, requests: requests.gather, turns, recorder: this.recorder, clock: this.#clock }
     const { target, clientName } = config.upstream
     const name = `${clientName}:${hostname()}`
-    this.#upstreams = new Upstreams(config, upstream, log, name, (home) => void this.#discover(home))
+    const logins = (this.#logins = new Logins(config, () => this.#clock.tick(), log))
+    const own = { ...upstream, login: logins.redis }
+    this.#upstreams = new Upstreams(config, own, logins, log, name, (home) => void this.#discover(home))
     const limits = downstreamLimits(config)
     this.#dispatch = {
       table: this.table,
@@ -118,7 +127,8 @@ export class Proxy {
       registry: new Registry(firstId),
       learner: new Learner(this.table, (names) => this.#askCommands(names)),
       databases: new Databases((index) => this.#askDatabase(index), this.#upstreams.topology.sharded ? 1 : null),
-      login: new Login(target),
+      door: new OpenDoor(logins.redis),
+      permissions: null,
       scripts: new ScriptMemory(config.scripts.cacheCount, config.scripts.cacheBytes),
       standIn: standInOf(config),
       requests,
@@ -129,8 +139,11 @@ export class Proxy {
       spans,
       limits: dispatchLimits(config),
     }
+    const world = { config, upstream, logins, own: this.#upstreams, shared: this.#dispatch, log, clientName: name }
+    const doors = (this.#doors = new Doors(world))
     const downstream: DownstreamContext = {
       dispatch: this.#dispatch,
+      lobby: (auth) => doors.contextFor(auth),
       reads: requests,
       replies: replies.gather,
       turns,
@@ -139,15 +152,18 @@ export class Proxy {
       guards: this.guards,
     }
     this.#listeners = new Listeners(config, downstream, log, entranceAt)
-    const sessions: Part = {
+    this.parts = [this.#upstreams, this.guards, this.#sessions(limits), logins, doors]
+  }
+
+  /** What sessions go by: the same objects for as long as it runs, as everybody holds them. */
+  #sessions(limits: DownstreamLimits): Part {
+    return {
       apply: (next) => {
-        // The same objects, as everybody holds them.
         Object.assign(limits, downstreamLimits(next))
         Object.assign(this.#dispatch.limits, dispatchLimits(next))
         this.#dispatch.retrying.most = next.upstream.maxHeld
       },
     }
-    this.parts = [this.#upstreams, this.guards, sessions]
   }
 
   /** Gets everything that can fail about another configuration over with; nothing has changed until that is committed. */
@@ -161,19 +177,23 @@ export class Proxy {
         listeners.commit()
         for (const part of this.parts) part.apply(config)
         this.config = config
+        this.#warnOfExposed()
       },
     }
   }
 
   /** Listens, at once or, with `start: eager`, when Redis has been reached. */
   async start(): Promise<void> {
+    this.#logins.start()
+    this.#doors.start()
     this.#upstreams.start()
     this.#timers.push(
-      setInterval(() => this.#upstreams.sweep(this.#clock.tick()), UPSTREAM_SWEEP),
+      setInterval(() => this.#sweepUpstream(), UPSTREAM_SWEEP),
       setInterval(() => this.#sweepDownstream(), DOWNSTREAM_SWEEP),
     )
     if (this.config.upstream.start === 'eager') await this.#upstreams.whenUp()
     await this.#listeners.listen()
+    this.#warnOfExposed()
     this.#started = true
     const { home } = this.#upstreams.topology
     this.log.event('info', 'started', { listening: this.#listeners.listening, upstream: home.name })
@@ -191,6 +211,8 @@ export class Proxy {
     }
     for (const connection of this.#listeners.connections) connection.destroy('shutdown')
     for (const timer of this.#timers) clearInterval(timer)
+    this.#logins.stop()
+    this.#doors.stop()
     this.#upstreams.stop()
     this.log.event('info', 'stopped', {})
   }
@@ -230,7 +252,9 @@ export class Proxy {
 
   snapshot(): Snapshot {
     const downstreamConnections = this.#listeners.connections.size
-    return { endpoints: this.#upstreams.stats(), downstreamConnections, bufferedBytes: this.#buffered.bytes }
+    const { identities } = this.#doors
+    const endpoints = this.#doors.stats(this.#upstreams.stats())
+    return { endpoints, downstreamConnections, identities, bufferedBytes: this.#buffered.bytes }
   }
 
   stats(): object {
@@ -252,6 +276,17 @@ export class Proxy {
       .sort((a, b) => b.lastActive - a.lastActive)
       .slice(0, most)
       .map(describeSession)
+  }
+
+  #warnOfExposed(): void {
+    for (const { address } of this.config.listen.filter(isExposed))
+      this.log.event('warn', 'listener_open', { listener: describeAddress(address), advice: EXPOSED })
+  }
+
+  #sweepUpstream(): void {
+    const now = this.#clock.tick()
+    this.#upstreams.sweep(now)
+    this.#doors.sweep(now)
   }
 
   #sweepDownstream(): void {

@@ -13,7 +13,7 @@ import { keysOfTable, modulesBelow, ROOT } from './helpers/modules.ts'
 const LAYERS = [
   ['util', 'errors'],
   ['resp', 'config', 'metrics'],
-  ['commands', 'tls', 'sockets'],
+  ['commands', 'tls', 'sockets', 'secrets'],
   ['upstream', 'guard'],
   ['routing'],
   ['dispatch'],

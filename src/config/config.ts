@@ -1,3 +1,5 @@
+import type { User } from './users.js'
+
 /** How applications get upstream connections: for each command, or one for as long as they are connected. */
 export type Pooling = 'command' | 'session'
 
@@ -35,6 +37,16 @@ export interface ListenerGuard {
   readonly rules: readonly Rule[]
   readonly audit: boolean | null
 }
+
+/**
+ * How a listener lets applications in.
+ *
+ * - none: whoever reaches it; a login is checked if one comes
+ * - password, users: who shows what is under `auth`
+ * - passthrough: whom Redis lets in, and its commands go there as that user
+ */
+export type AuthMode = (typeof AUTH_MODES)[number]
+export const AUTH_MODES = ['none', 'password', 'users', 'passthrough'] as const
 
 /** What a listener is to applications. */
 export type ListenerRole = 'primary' | 'replica'
@@ -95,6 +107,19 @@ export interface ListenerTls {
   minVersion: TlsVersion
 }
 
+/** Where a user and a password are read anew. */
+export interface LoginSources {
+  readonly usernameFile?: string
+  readonly passwordFile?: string
+  readonly passwordCommand?: readonly string[]
+}
+
+/** Null for what is not given, or not known yet. */
+export interface Login extends LoginSources {
+  readonly username: string | null
+  readonly password: string | null
+}
+
 /** What an upstream URL names. */
 export interface UpstreamTarget {
   kind: 'standalone' | 'cluster' | 'sentinel'
@@ -129,19 +154,37 @@ export interface GuardSettings {
  * What each key means and allows stands in schema.ts.
  */
 export interface Config {
-  /** `announce` is what applications are told about the listener; null for where they have dialled. */
-  listen: ({ address: Address; pooling: Pooling; announce: Place | null; tls: ListenerTls | null } & Reading &
+  /** `announce` is what applications are told about the listener; null for where they have dialled. Without `auth`, none. */
+  listen: ({
+    address: Address
+    pooling: Pooling
+    announce: Place | null
+    tls: ListenerTls | null
+    auth?: AuthMode
+  } & Reading &
     ListenerGuard)[]
   /** Null if switched off. */
   admin: Address | null
   /** What calls that change something must bear; null if there is none. */
   adminToken: string | null
-  upstream: {
+  /** `password` is that in the file, if one is given. */
+  auth: Login & { users: readonly User[]; usersFile?: string }
+  passthrough: {
+    maxLogins: number
+    connections: number
+    leases: number
+    recheckInterval: number
+    idleTimeout: number
+  }
+  upstream: LoginSources & {
     target: UpstreamTarget
+    passwordInterval: number
+    /** 0 = not at all */
+    passwordOverlap: number
     /** Of use only if the target wants TLS. */
     tls: UpstreamTls
     /** The login at the sentinels, and TLS to them. */
-    sentinel: { username?: string; password?: string; tls: SentinelTls }
+    sentinel: Login & { tls: SentinelTls }
     /** `addressMap` says where servers are reached that announce other addresses. */
     cluster: { refreshInterval: number; addressMap: Readonly<Record<string, string>> }
     start: 'lazy' | 'eager'

@@ -1,3 +1,4 @@
+import { ACCESS_CONSTRAINTS } from './access-checks.js'
 import { describeAddress, reaches } from './address.js'
 import type { Address } from './config.js'
 import type { Settings } from './schema.js'
@@ -30,6 +31,7 @@ export const CONSTRAINTS: readonly Constraint[] = [
   { paths: ['listen'], violation: readsElsewhere },
   { paths: ['admin', 'listen'], violation: adminOnListener },
   ...TLS_CONSTRAINTS,
+  ...ACCESS_CONSTRAINTS,
 ]
 
 function loop({ listen, upstream }: Settings): string | null {

@@ -95,6 +95,17 @@ export function text(description: string) {
   return Type.String({ title: TEXT, description, minLength: 1 })
 }
 
+/** A program and its arguments, which no shell sees. */
+export function program(description: string) {
+  const title = 'a list of a program and its arguments'
+  return Type.Array(Type.String({ title: 'text without control characters', pattern: '^[^\\x00-\\x1f\\x7f]+$' }), {
+    minItems: 1,
+    maxItems: 64,
+    title,
+    description,
+  })
+}
+
 /** Encoding hides it. */
 export function secret(description: string) {
   return Type.Codec(Type.String({ title: TEXT, description, minLength: 1, writeOnly: true }))

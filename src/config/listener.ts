@@ -1,6 +1,13 @@
 import Type, { type Static, type StaticDecode } from 'typebox'
 import { describeAddress, parseAddress, parsePlace } from './address.js'
-import { type Config, type ListenerGuard, type ListenerTls, READ_PREFERENCES, type Reading } from './config.js'
+import {
+  AUTH_MODES,
+  type Config,
+  type ListenerGuard,
+  type ListenerTls,
+  READ_PREFERENCES,
+  type Reading,
+} from './config.js'
 import { ADDRESS, choice, duration, text, TLS_VERSIONS } from './kinds.js'
 import { Mistake } from './mistake.js'
 import { rules } from './rules.js'
@@ -47,6 +54,13 @@ const entry = Type.Object(
       }),
     ),
     tls: Type.Optional(tls),
+    auth: Type.Optional(
+      Type.Enum([...AUTH_MODES], {
+        title: `one of ${AUTH_MODES.join(', ')}`,
+        description:
+          'Whom it lets in: everybody (none), who shows the password or is one of the users under auth, or whom Redis lets in, and as whom (passthrough). Without it, none.',
+      }),
+    ),
     role: Type.Optional(
       Type.Enum(['primary', 'replica'], {
         title: 'primary or replica',
@@ -88,12 +102,13 @@ type Entry = StaticDecode<typeof entry>
 
 function decode(given: string | Entry): Listener {
   const options: Entry = typeof given === 'string' ? { address: given } : given
-  const { address, pooling = 'command', announce, tls } = options
+  const { address, pooling = 'command', announce, tls, auth } = options
   return {
     address: parseAddress(address),
     pooling,
     announce: announce === undefined ? null : parsePlace(announce),
     tls: tls === undefined ? null : decodeTls(tls),
+    ...(auth === undefined ? {} : { auth }),
     ...decodeReading(options),
     ...decodeGuard(options),
   }
@@ -117,12 +132,13 @@ function decodeTls({ clientAuth = 'none', minVersion = '1.2', ...files }: Static
   return { ...files, clientAuth, minVersion: String(minVersion) as ListenerTls['minVersion'] }
 }
 
-function encode({ address, pooling, announce, tls, rules, audit, ...reading }: Listener): string | Entry {
+function encode({ address, pooling, announce, tls, auth, rules, audit, ...reading }: Listener): string | Entry {
   const text = describeAddress(address)
   const options = {
     ...(pooling === 'command' ? {} : { pooling }),
     ...(announce === null ? {} : { announce: describeAddress({ kind: 'tcp', ...announce }) }),
     ...(tls === null ? {} : { tls: { ...tls, minVersion: Number(tls.minVersion) as 1.2 | 1.3 } }),
+    ...(auth === undefined ? {} : { auth }),
     ...encodeReading(reading),
     ...(rules.length === 0 ? {} : { rules: [...rules] }),
     ...(audit === null ? {} : { audit: audit ? ('on' as const) : ('off' as const) }),

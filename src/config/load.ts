@@ -1,6 +1,7 @@
+import { usersProblems } from './access-checks.js'
 import { readAdminToken } from './admin-token.js'
 import { readCommandLine, type CommandLine } from './command-line.js'
-import type { Config, UpstreamTarget } from './config.js'
+import type { Config, Login, UpstreamTarget } from './config.js'
 import { CONSTRAINTS } from './constraints.js'
 import { readCredentials, reasonOf } from './credentials.js'
 import { readEnvironment } from './environment.js'
@@ -35,16 +36,20 @@ export function load(sources: Sources): Loaded {
   // The strongest first.
   const layers = [commandLine.layer, readEnvironment(sources.env), readConfigFile(commandLine, sources)]
   const settings = merge(layers)
-  const credentials = readCredentials(layers, (path) => sources.readFile(path))
-  const adminToken = readAdminToken(layers, (path) => sources.readFile(path))
-  const errors = [...layers.toReversed(), credentials, adminToken].flatMap(({ problems }) => problems)
+  const readFile = (path: string) => sources.readFile(path)
+  const own = readCredentials('upstream', layers, readFile)
+  const sentinel = readCredentials('upstream.sentinel', layers, readFile)
+  const auth = readCredentials('auth', layers, readFile)
+  const admin = readAdminToken(layers, readFile)
+  const errors = [...layers.toReversed(), own, sentinel, auth, admin].flatMap(({ problems }) => problems)
   if (layers.every(({ readable }) => readable)) {
     errors.push(...missing(layers), ...conflicts(settings, layers))
-    errors.push(...tlsProblems(settings, layers, (path) => sources.readFile(path)))
+    errors.push(...tlsProblems(settings, layers, readFile), ...usersProblems(settings, layers, readFile))
   }
   const url = settings.upstream.url
   if (errors.length > 0 || url === undefined) return { ok: false, errors }
-  const config = configOf(settings, { ...url, ...credentials.login }, adminToken.token)
+  const logins = { upstream: own.login, sentinel: sentinel.login, auth: auth.login }
+  const config = configOf(settings, url, logins, admin.token)
   return { ok: true, config: deepFreeze(config), check: commandLine.check }
 }
 
@@ -109,39 +114,28 @@ function conflicts(settings: Settings, layers: readonly Layer[]): ConfigProblem[
 }
 
 function configOf(
-  { upstream, adminTokenFile: _path, ...others }: Settings,
-  target: UpstreamTarget,
+  { upstream, auth, adminTokenFile: _path, ...others }: Settings,
+  url: UpstreamTarget,
+  logins: Record<'upstream' | 'sentinel' | 'auth', Login>,
   adminToken: string | null,
 ): Config {
-  const {
-    tls,
-    sentinel,
-    cluster,
-    start,
-    clientName,
-    connectTimeout,
-    commandTimeout,
-    holdTime,
-    maxHeld,
-    reconnect,
-    keepAlive,
-  } = upstream
+  const { username, password, ...sources } = logins.upstream
   return {
     ...others,
     adminToken,
+    auth: { ...without(auth, LOGIN_KEYS), ...logins.auth },
     upstream: {
-      target,
-      tls,
-      sentinel,
-      cluster,
-      start,
-      clientName,
-      connectTimeout,
-      commandTimeout,
-      holdTime,
-      maxHeld,
-      reconnect,
-      keepAlive,
+      ...without(upstream, ['url', ...LOGIN_KEYS]),
+      ...sources,
+      target: { ...url, username, password },
+      sentinel: { ...logins.sentinel, tls: upstream.sentinel.tls },
     },
   }
+}
+
+/** Keys that tell a login: a stronger source may have overruled what they say. */
+const LOGIN_KEYS = ['username', 'usernameFile', 'password', 'passwordFile', 'passwordCommand'] as const
+
+function without<T extends object, K extends string>(values: T, keys: readonly K[]): Omit<T, K> {
+  return Object.fromEntries(Object.entries(values).filter(([name]) => !keys.includes(name as K))) as Omit<T, K>
 }

@@ -7,7 +7,12 @@ import { settingsOf } from './settings.js'
 
 /** The effective configuration under the names and in the units of the file, for JSON. Passwords are `***`. */
 export function publicConfig(config: Config): object {
-  const settings = settingsOf(config)
+  const { auth, upstream, ...others } = settingsOf(config)
+  const settings = {
+    ...others,
+    auth: withoutRead(auth),
+    upstream: { ...withoutRead(upstream), sentinel: withoutRead(upstream.sentinel) },
+  }
   const shown = {}
   for (const { path, segments, schema } of KEYS) {
     const value = get(settings, segments)
@@ -16,6 +21,16 @@ export function publicConfig(config: Config): object {
     put(shown, segments, Value.Encode(schema, value))
   }
   return shown
+}
+
+/** A login without what was read from the files that it names, so that what is shown can be read again. */
+function withoutRead<T extends { usernameFile?: string; passwordFile?: string }>(login: T): object {
+  const { usernameFile, passwordFile } = login
+  return {
+    ...login,
+    ...(usernameFile === undefined ? {} : { username: undefined }),
+    ...(passwordFile === undefined ? {} : { password: undefined }),
+  }
 }
 
 /** The same as YAML. */

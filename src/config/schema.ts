@@ -11,6 +11,7 @@ import {
   integer,
   names,
   onOff,
+  program,
   secret,
   size,
   text,
@@ -18,6 +19,7 @@ import {
   upstreamUrl,
   word,
 } from './kinds.js'
+import { auth, passthrough } from './access.js'
 import { listener } from './listener.js'
 import { guard } from './rules.js'
 
@@ -52,7 +54,25 @@ const upstream = section('The Redis that commands are sent to.', {
   ),
   username: Type.Optional(text('User to log in as, unless the URL has one.')),
   password: Type.Optional(secret('Password to log in with, unless the URL has one.')),
-  passwordFile: Type.Optional(text('File that holds the password, instead of the password itself.')),
+  usernameFile: Type.Optional(
+    text('File that holds the user, instead of the user itself; read again when it changes.'),
+  ),
+  passwordFile: Type.Optional(
+    text('File that holds the password, instead of the password itself; read again when it changes.'),
+  ),
+  passwordCommand: Type.Optional(
+    program('Program, with its arguments, whose output is the password: at the start, and again before it expires.'),
+  ),
+  passwordInterval: duration('10m', 'How often that program is run if it does not tell when its password expires.', {
+    min: '1s',
+  }),
+  passwordOverlap: duration(
+    '10m',
+    'How long after a change the password before is tried where the new one is refused.',
+    {
+      zero: 'not at all',
+    },
+  ),
   tls: section(
     'TLS to Redis, if the URL begins with rediss. Files are in PEM form, and are read again when they change.',
     {
@@ -69,6 +89,9 @@ const upstream = section('The Redis that commands are sent to.', {
   sentinel: section('The sentinels: the login, if they want one (that of the URL is for Redis), and TLS.', {
     username: Type.Optional(text('User to log in as at the sentinels.')),
     password: Type.Optional(secret('Password to log in with at the sentinels.')),
+    passwordFile: Type.Optional(
+      text('File that holds it, instead of the password itself; read again when it changes.'),
+    ),
     tls: section('TLS to the sentinels. What is not given is as in upstream.tls.', {
       enabled: choice('auto', 'Whether sentinels are dialled with TLS: as the URL says (auto), on or off.', [
         'auto',
@@ -216,6 +239,8 @@ export const schema = section('Configuration of respool.', {
     ),
   ),
   adminTokenFile: Type.Optional(text('File that holds the token, instead of the token itself.')),
+  auth,
+  passthrough,
   upstream,
   pool,
   commands,

@@ -10,8 +10,9 @@ import type { TurnClock } from '../util/clock.js'
 import type { EventLog } from '../util/log.js'
 import type { Registry } from '../util/registry.js'
 import type { Databases } from './databases.js'
+import type { Door } from './door.js'
 import type { Learner } from './learner.js'
-import type { Login } from './login.js'
+import type { Permissions } from './permissions.js'
 import type { ScriptMemory } from './scripts/memory.js'
 import type { Spans } from './spans.js'
 
@@ -25,7 +26,9 @@ export interface DispatchContext<S extends { readonly id: number }> {
   readonly registry: Registry<S>
   readonly learner: Learner
   readonly databases: Databases
-  readonly login: Login
+  readonly door: Door<S>
+  /** What Redis lets the user do; null where that is respool's own user. */
+  readonly permissions: Permissions | null
   readonly scripts: ScriptMemory
   /** `service` is what the primary is called where nobody has given a name. */
   readonly standIn: StandIn & { readonly service: string; readonly places: Places }

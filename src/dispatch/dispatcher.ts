@@ -1,6 +1,7 @@
 import type { CommandSpec } from '../commands/spec.js'
 import { findServer } from './cluster/cluster.js'
 import { answerLocally, dispatchOpen } from './open.js'
+import { dispatchLocked } from './locked.js'
 import { blocks, findInService, prepare } from './reads/place.js'
 import { relayBytes } from './relay.js'
 import { dispatchSubscribed } from './subscribed.js'
@@ -42,6 +43,7 @@ const MOST_KEPT = 4 * 1024 * 1024
 type Dispatch = (session: Session, spec: CommandSpec, frame: Frame) => boolean
 
 const BY_MODE: Record<Mode, Dispatch> = {
+  locked: dispatchLocked,
   open: dispatchOpen,
   watching: dispatchWatching,
   // Only what leaves the transaction: see cluster/starting.ts.

@@ -13,6 +13,8 @@ export interface Downstream {
   writeShared(part: string | Buffer): void
   /** Queues text, one character a byte. */
   writeText(text: string): void
+  /** Whether it is known who it is; who is not may send short commands only. */
+  trust(known: boolean): void
   /** Goes on with what was read and held; never at once, but at the end of the loop turn. */
   resume(): void
   /** Takes in nothing more; ends the connection when everything queued is written. */

@@ -62,6 +62,10 @@ export class LargeRequest {
   /** Null while the session waits for its lease: ask again when it is resumed. */
   static begin(session: Session, spec: CommandSpec, buf: Buffer, start: number, end: number): LargeRequest | null {
     const mode = session.mode.current
+    if (mode === 'locked') {
+      session.answerError(spec, session.context.door.knock(session))
+      return new LargeRequest(session, spec, null)
+    }
     if (mode === 'relaying') return new LargeRequest(session, spec, session.lease)
     if (mode === 'discarding') {
       session.answer(spec, QUEUED)

@@ -4,6 +4,7 @@ import { StateMachine } from '../util/state-machine.js'
 /**
  * What a session is in the middle of.
  *
+ * - locked: it has to log in first
  * - open: every command finds its own way
  * - watching: keys are watched on the lease
  * - starting: between MULTI and the first command that tells at which node of a cluster the transaction is
@@ -15,10 +16,20 @@ import { StateMachine } from '../util/state-machine.js'
  * - closed
  */
 export type Mode =
-  'open' | 'watching' | 'starting' | 'queueing' | 'spoilt' | 'discarding' | 'subscribed' | 'relaying' | 'closed'
+  | 'locked'
+  | 'open'
+  | 'watching'
+  | 'starting'
+  | 'queueing'
+  | 'spoilt'
+  | 'discarding'
+  | 'subscribed'
+  | 'relaying'
+  | 'closed'
 
 const MOVES: Record<Mode, readonly Mode[]> = {
-  open: ['watching', 'starting', 'queueing', 'discarding', 'subscribed', 'relaying', 'closed'],
+  locked: ['open', 'closed'],
+  open: ['locked', 'watching', 'starting', 'queueing', 'discarding', 'subscribed', 'relaying', 'closed'],
   watching: ['open', 'queueing', 'spoilt', 'relaying', 'closed'],
   starting: ['open', 'queueing', 'discarding', 'closed'],
   queueing: ['open', 'discarding', 'relaying', 'closed'],
@@ -35,4 +46,5 @@ export const LEFT: Partial<Record<Mode, Leftover>> = { watching: 'watch', queuei
 export const createMode = (): StateMachine<Mode> => new StateMachine<Mode>(MOVES, 'open')
 
 /** Why a session takes no further commands for the moment. */
-export type Hold = 'connection' | 'lease' | 'drained' | 'congested' | 'outstanding' | 'learning' | 'script' | 'again' | 'moving'
+export type Hold =
+  'connection' | 'lease' | 'drained' | 'congested' | 'outstanding' | 'learning' | 'script' | 'again' | 'moving'

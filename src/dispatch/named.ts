@@ -28,6 +28,8 @@ export function dispatchNamed(session: Session, frame: Frame, nameOffset: number
 /** What to do with a name that the table does not have; null while Redis is asked about it. */
 function learn(session: Session, name: string): CommandSpec | null {
   const { learner, table } = session.context
+  // Nobody asks Redis for somebody who has not logged in.
+  if (session.mode.current === 'locked') return table.other
   if (!learner.learn(name, () => session.held === 'learning' && session.unhold())) return table.other
   session.hold('learning')
   return null

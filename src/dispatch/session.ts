@@ -70,7 +70,7 @@ export class Session implements RequestOwner, SubscriberOwner, Repeater, Travell
   readonly #pushes = new HeldPushes()
   readonly ways = new Ways(this)
   /** Null if it only reads from primaries. */
-  readonly reads: Reads | null = null
+  reads: Reads | null = null
   readonly pooling: Pooling
   readonly guard: Guard
   readonly account: Account
@@ -93,20 +93,23 @@ export class Session implements RequestOwner, SubscriberOwner, Repeater, Travell
   pipelines = 0
   /** Bytes of the commands in flight that are kept. */
   keptBytes = 0
+  /** Where it is as long as it has not logged in. */
+  readonly lobby: SessionContext
   #modeBefore: 'open' | 'spoilt' = 'open'
   #inflight = 0
 
   constructor(
     readonly id: number,
-    readonly context: SessionContext,
+    public context: SessionContext,
     readonly downstream: Downstream,
-    options: SessionOptions,
+    readonly options: SessionOptions,
   ) {
-    const { reading } = options
+    this.lobby = context
+    if (!context.door.open) this.mode.to('locked')
     this.pooling = options.pooling
     this.guard = options.guard
     this.account = new Account(options.guard, this)
-    if (reading !== null) this.reads = new Reads(reading, context, id)
+    if (options.reading !== null) this.reads = new Reads(options.reading, context, id)
     const { outstanding, replyBytes } = context.limits
     this.window = new Window(outstanding, replyBytes)
     this.since = this.lastActive = context.clock.now
@@ -129,7 +132,8 @@ export class Session implements RequestOwner, SubscriberOwner, Repeater, Travell
 
   /** True if nothing is going on and nothing would be lost with it. */
   get isIdle(): boolean {
-    return this.mode.current === 'open' && !this.subscribed && this.isQuiet
+    const { current } = this.mode
+    return (current === 'open' || current === 'locked') && !this.subscribed && this.isQuiet
   }
 
   /** True if no command is going on. */

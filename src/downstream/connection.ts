@@ -16,7 +16,7 @@ import { command, error } from '../resp/encode.js'
 import { splitInline } from '../resp/inline.js'
 import { Output } from '../resp/output.js'
 import { Carry, HEADROOM, STREAM_FROM } from '../resp/read-buffer.js'
-import { RequestScanner, Scan } from '../resp/request-scanner.js'
+import { OF_STRANGERS, RequestScanner, Scan } from '../resp/request-scanner.js'
 import type { TurnTask } from '../util/turn.js'
 import { adopt, canLeave, unsentBytes } from './accept.js'
 import type { Arrival, DownstreamContext } from './context.js'
@@ -88,12 +88,14 @@ export class DownstreamConnection implements Downstream, TurnTask {
     this.#unread = new Unread(this.session, context.limits, context.buffered)
     this.#output = new Output(context.replies)
     this.#scanner = new RequestScanner(context.limits)
+    this.trust(this.session.mode.current !== 'locked')
     this.#socket = adopt(accepted, context.reads, (size) => this.#read(size))
     this.#socket.on('drain', () => this.#drained())
     this.#socket.on('end', () => this.#end())
     this.#socket.on('error', () => this.destroy('error'))
     this.#socket.on('close', () => this.destroy('closed'))
     if (arrival !== null) this.#arrive(arrival)
+    if (this.session.mode.current === 'locked') context.dispatch.door.arrive(this.session)
   }
 
   // Downstream
@@ -116,6 +118,10 @@ export class DownstreamConnection implements Downstream, TurnTask {
   writeText(text: string): void {
     this.#output.text(text)
     if (!this.queued) this.context.turns.add('downstream', this)
+  }
+
+  trust(known: boolean): void {
+    this.#scanner.limits = known ? this.context.limits : { ...this.context.limits, ...OF_STRANGERS }
   }
 
   resume(): void {

@@ -1,3 +1,4 @@
+import type { AuthMode } from '../config/config.js'
 import type { Luggage } from '../dispatch/luggage.js'
 import type { SessionContext } from '../dispatch/session.js'
 import type { Guards } from '../guard/guards.js'
@@ -7,9 +8,11 @@ import type { RequestLimits } from '../resp/request-scanner.js'
 import type { TurnQueue } from '../util/turn.js'
 import type { UnreadLimits } from './unread.js'
 
-/** What the connections of applications share. */
+/** What all connections of applications share. */
 export interface DownstreamContext {
   readonly dispatch: SessionContext
+  /** Where sessions begin, by how their listener lets them in. */
+  readonly lobby: (auth: AuthMode) => SessionContext
   readonly reads: ReadBuffer
   /** The gather of the upstream side, whose ranges are written here. */
   readonly replies: Gather

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import { isDeepStrictEqual } from 'node:util'
 import { describeAddress } from '../config/address.js'
-import type { Address, ListenerRole, ListenerTls, Place, Pooling, Reading } from '../config/config.js'
+import type { Address, AuthMode, ListenerRole, ListenerTls, Place, Pooling, Reading } from '../config/config.js'
 import type { Prepared } from '../config/part.js'
 import { ERROR_FRAMES } from '../errors.js'
 import type { Guard } from '../guard/guard.js'
@@ -16,6 +16,7 @@ export interface ListenerOptions {
   pooling: Pooling
   announce: Place | null
   tls: ListenerTls | null
+  auth?: AuthMode
   /** Time for a handshake of TLS, ms. */
   handshakeTimeout: number
   role: ListenerRole
@@ -29,6 +30,8 @@ export interface ListenerOptions {
 /** Accepts applications at one address. */
 export class Listener {
   #gate: TlsGate | null
+  /** That of its connections, which begin where its applications are let in. */
+  #inner: DownstreamContext
   /** Where it listens, once it does. */
   bound: Address | null = null
 
@@ -46,6 +49,11 @@ export class Listener {
     readonly entrance: Entrance,
   ) {
     this.#gate = this.#makeGate(options)
+    this.#inner = this.#innerContext(options)
+  }
+
+  #innerContext({ auth = 'none' }: ListenerOptions): DownstreamContext {
+    return { ...this.context, dispatch: this.context.lobby(auth) }
   }
 
   /**
@@ -61,6 +69,7 @@ export class Listener {
         if (!same) this.#gate?.stop()
         this.#gate = gate
         this.options = options
+        this.#inner = this.#innerContext(options)
       },
       cancel: () => {
         if (!same) gate?.stop()
@@ -119,6 +128,6 @@ export class Listener {
   #open(socket: Socket, arrival: Arrival | null = null): void {
     const at = describeAddress(this.options.address)
     const forget = (connection: DownstreamConnection) => this.connections.delete(connection)
-    this.connections.add(new DownstreamConnection(socket, this.context, at, this.options, forget, arrival))
+    this.connections.add(new DownstreamConnection(socket, this.#inner, at, this.options, forget, arrival))
   }
 }

@@ -6,7 +6,7 @@ import { type Change, planReload } from '../config/reload-plan.js'
 import { publicConfig } from '../config/render.js'
 import type { Recorder } from '../metrics/recorder.js'
 import type { EventLog } from '../util/log.js'
-import { WatchedFiles } from './watched-files.js'
+import { WatchedFiles } from '../util/watched-files.js'
 
 /** What runs, and can go by another configuration. */
 export interface Reloadable {

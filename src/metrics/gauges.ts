@@ -3,6 +3,8 @@ export interface Snapshot {
   /** Each endpoint once. */
   endpoints: EndpointStats[]
   downstreamConnections: number
+  /** Logins that have connections of their own. */
+  identities: number
   /** Bytes held in queues of any connection. */
   bufferedBytes: number
 }

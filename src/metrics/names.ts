@@ -134,6 +134,8 @@ export const METRICS: MetricRow[] = [
   count('respool_script_loads_total', 'Scripts that respool loaded ahead of an EVALSHA.', (r) => r.scriptLoads),
   count('respool_downstream_accepted_total', 'Downstream connections accepted.', (r) => r.connectionsAccepted),
   count('respool_downstream_refused_total', 'Downstream connections refused by a limit.', (r) => r.connectionsRefused),
+  byLabel('respool_logins_total', 'result', 'Logins of applications, by what became of them.', (r) => r.logins),
+  now('respool_passthrough_logins', 'Logins that have connections to Redis of their own now.', (s) => s.identities),
   byLabel('respool_tls_errors_total', 'side', 'Connections that ended because TLS failed.', (r) => r.tlsErrors),
   bytes('respool_downstream_bytes_total', 'Bytes read from (in) and written to (out) downstreams.', (r) => [
     r.bytesIn,

@@ -58,6 +58,7 @@ export class Recorder {
   readonly topologyRefreshes = new LabelCounter(['ok', 'failed'])
   topologyChanges = 0
   /** Connections that TLS could not be spoken on, by whose they were. */
+  readonly logins = new LabelCounter(['ok', 'refused'])
   readonly tlsErrors = new LabelCounter(['downstream', 'upstream'])
 
   readonly reloads = new LabelCounter(['ok', 'failed'])

@@ -9,7 +9,18 @@ export interface RequestLimits {
   arrayLength: number
   /** Longest inline request, bytes. */
   inlineBytes: number
+  /** What is said of more arguments, or longer ones, than that. */
+  tooMany?: ErrorCode
+  tooLong?: ErrorCode
 }
+
+/** What somebody may send who has not logged in, as with Redis. */
+export const OF_STRANGERS = {
+  arrayLength: 10,
+  bulkBytes: 16 * 1024,
+  tooMany: 'mbulkUnauthenticated',
+  tooLong: 'bulkUnauthenticated',
+} as const
 
 /** What a scan ended with. */
 export const Scan = {
@@ -54,7 +65,7 @@ export class RequestScanner {
   /** Bytes of the current argument still to come, its two line end bytes included. */
   #payload = 0
 
-  constructor(readonly limits: RequestLimits) {}
+  constructor(public limits: RequestLimits) {}
 
   /** True between two frames. */
   get idle(): boolean {
@@ -76,7 +87,7 @@ export class RequestScanner {
       if (buf[pos] !== STAR) return this.#scanInline(buf, pos, end)
       const next = readHeader(buf, pos + 1, end)
       if (next < 0) return this.#badHeader(next, end - pos, 'mbulkCountTooBig', 'mbulkLengthInvalid')
-      if (headerValue > this.limits.arrayLength) return this.#bad('mbulkLengthInvalid')
+      if (headerValue > this.limits.arrayLength) return this.#bad(this.limits.tooMany ?? 'mbulkLengthInvalid')
       this.canonical = buf[next - 1] === LF
       this.pos = next
       if (headerValue <= 0) return Scan.empty
@@ -109,7 +120,8 @@ export class RequestScanner {
       const next = readHeader(buf, pos + 1, end)
       if (next < 0) return this.#badHeader(next, end - pos, 'bulkCountTooBig', 'bulkLengthInvalid')
       const length = headerValue
-      if (length < 0 || length > this.limits.bulkBytes) return this.#bad('bulkLengthInvalid')
+      if (length < 0) return this.#bad('bulkLengthInvalid')
+      if (length > this.limits.bulkBytes) return this.#bad(this.limits.tooLong ?? 'bulkLengthInvalid')
       if (buf[next - 1] !== LF) this.canonical = false
       if (this.nameLength < 0) {
         this.nameOffset = next - frame

@@ -2,6 +2,7 @@ import { describeAddress } from '../config/address.js'
 import type { Address } from '../config/config.js'
 import type { ClientTls } from '../tls/client.js'
 import { ControlClient } from '../upstream/control.js'
+import type { UpstreamLogin } from '../upstream/login.js'
 import { Backoff } from '../util/backoff.js'
 import type { EventLog } from '../util/log.js'
 import { readReplica, REPLICA_EVENTS } from './sentinel-replicas.js'
@@ -20,8 +21,7 @@ export interface SentinelOptions {
   readonly clientName: string
   /** Null to dial in the clear. */
   readonly tls: ClientTls | null
-  readonly username: string | null
-  readonly password: string | null
+  readonly login: UpstreamLogin
   /** Delays between rounds in which no sentinel could say, ms. */
   readonly minDelay: number
   readonly maxDelay: number
@@ -55,6 +55,8 @@ export class SentinelWatch {
   ) {
     this.sentinels = [...options.sentinels]
     this.#backoff = new Backoff(options.minDelay, options.maxDelay)
+    // A connection that listens takes no AUTH: another one does.
+    options.login.follow(() => this.#listening?.client.close())
   }
 
   /** Asks; if that is going on already, once more after it. */
@@ -158,8 +160,8 @@ export class SentinelWatch {
   }
 
   #client(address: Address, onMessage: ((message: unknown) => void) | null): ControlClient {
-    const { clientName, tls, username, password } = this.options
-    return new ControlClient({ address, tls, clientName, username, password, timeout: PATIENCE }, onMessage)
+    const { clientName, tls, login } = this.options
+    return new ControlClient({ address, tls, clientName, login, timeout: PATIENCE }, onMessage)
   }
 
   #fields(sentinel: Address): { sentinel: string; service: string } {

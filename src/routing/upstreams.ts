@@ -9,6 +9,7 @@ import { Endpoint, type UpstreamSettings } from '../upstream/endpoint.js'
 import type { EventLog } from '../util/log.js'
 import { Carriers } from './carriers.js'
 import { ClusterTopology } from './cluster.js'
+import type { Logins } from './logins.js'
 import { measure } from './measuring.js'
 import { SentinelWatch } from './sentinel.js'
 import { ServiceTopology } from './service.js'
@@ -34,10 +35,15 @@ export class Upstreams {
   /** For questions to the home, and which server it asks. */
   #control: { client: ControlClient; name: string } | null = null
 
-  /** @param onHome called each time the server comes up to which commands without keys go, or another one takes its place */
+  /**
+   * @param context with the login that commands are sent with
+   * @param logins respool's own, to ask where the servers are
+   * @param onHome called each time the server comes up to which commands without keys go, or another one takes its place
+   */
   constructor(
     config: Config,
     context: Omit<UpstreamContext, 'tls'>,
+    readonly logins: Logins,
     readonly log: EventLog,
     readonly clientName: string,
     onHome: (home: Endpoint) => void,
@@ -179,9 +185,8 @@ export class Upstreams {
   }
 
   #client(address: Address, timeout: number): ControlClient {
-    const { username, password } = this.#settings.upstream.target
     const { tls } = this.context
-    return new ControlClient({ address, tls, clientName: this.clientName, username, password, timeout })
+    return new ControlClient({ address, tls, clientName: this.clientName, login: this.logins.redis, timeout })
   }
 
   #findCluster(): ClusterTopology {
@@ -209,15 +214,14 @@ export class Upstreams {
 
   /** Has the endpoint follow the primary of the configured service. */
   #watchSentinels(endpoint: Endpoint): SentinelWatch {
-    const { target, sentinel, reconnect } = this.#settings.upstream
+    const { target, reconnect } = this.#settings.upstream
     const tls = sentinelTls(this.#settings.upstream)
     const options = {
       sentinels: target.endpoints,
       service: target.service!,
       clientName: this.clientName,
       tls: tls && new ClientTls(tls, 'upstream.sentinel.tls', this.context.recorder, this.log),
-      username: sentinel.username ?? null,
-      password: sentinel.password ?? null,
+      login: this.logins.sentinels,
       ...reconnect,
     }
     return new SentinelWatch(options, this.log, (address) => endpoint.moveTo(address))

@@ -1,17 +1,11 @@
-import { readFileSync, unwatchFile, watchFile } from 'node:fs'
 import { type Pem, readPem } from '../config/pem.js'
 import type { EventLog } from '../util/log.js'
-
-/** How often the files are looked at, ms. Asking again and again also notices links that lead elsewhere, as Kubernetes renews secrets. */
-const INTERVAL = 1000
-
-const read = (path: string): string => readFileSync(path, 'utf8')
+import { readText, WatchedFiles } from '../util/watched-files.js'
 
 /** The files of one use of TLS: read at once, and again whenever they have changed. What cannot be used changes nothing. */
 export class WatchedPem {
   #pem: Pem
-  readonly #paths: readonly string[]
-  readonly #changed = () => this.#reload()
+  readonly #watched = new WatchedFiles(() => this.#reload())
 
   /**
    * @param name where they stand in the configuration
@@ -25,20 +19,20 @@ export class WatchedPem {
     readonly use: (pem: Pem) => void,
   ) {
     const { ca, cert, key } = files
-    this.#paths = [ca, cert, key].filter((path) => path !== undefined)
-    this.#pem = readPem(files, read)
+    this.#pem = readPem(files, readText)
     use(this.#pem)
-    for (const path of this.#paths) watchFile(path, { interval: INTERVAL, persistent: false }, this.#changed)
+    const paths = [ca, cert, key].filter((path) => path !== undefined)
+    this.#watched.watch(paths)
   }
 
   stop(): void {
-    for (const path of this.#paths) unwatchFile(path, this.#changed)
+    this.#watched.stop()
   }
 
   #reload(): void {
     const { name, log } = this
     try {
-      const pem = readPem(this.files, read)
+      const pem = readPem(this.files, readText)
       if (pem.ca === this.#pem.ca && pem.cert === this.#pem.cert && pem.key === this.#pem.key) return
       this.use(pem)
       this.#pem = pem

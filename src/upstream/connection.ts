@@ -13,6 +13,7 @@ import type { TurnQueue, TurnTask } from '../util/turn.js'
 import type { CloseReason } from './close-reason.js'
 import { dial } from './dial.js'
 import type { Gather } from '../resp/gather.js'
+import type { UpstreamLogin } from './login.js'
 import type { Pending, PushReader, Relay } from './pending.js'
 
 /**
@@ -60,6 +61,7 @@ export interface UpstreamContext {
   readonly clock: TurnClock
   /** Null to dial in the clear. */
   readonly tls: ClientTls | null
+  readonly login: UpstreamLogin
 }
 
 export interface DialOptions {
@@ -82,6 +84,9 @@ export class UpstreamConnection implements TurnTask {
   clientName = ''
   /** Commands of applications that it has carried. */
   carried = 0
+  /** The era of what it is logged in with, and when it may be told to log in again, ms; kept by relogin.ts. */
+  loginEra = 0
+  loginDue = -Infinity
   /** When its life ends, ms on the monotonic clock; set by the pool. */
   retireAt = Infinity
   /** True while unsent bytes pile up. */

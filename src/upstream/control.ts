@@ -4,21 +4,22 @@ import type { Address } from '../config/config.js'
 import { command } from '../resp/encode.js'
 import type { ClientTls } from '../tls/client.js'
 import { dial } from './dial.js'
+import { auth } from './handshake.js'
+import type { UpstreamLogin } from './login.js'
 
 interface Call {
   resolve: (value: unknown) => void
   reject: (error: Error) => void
 }
 
-/** Whom to ask, and as whom. Read anew for each connection. */
+/** Whom to ask, and as whom. */
 export interface ControlPeer {
   readonly address: Address
   /** Null to dial in the clear. */
   readonly tls: ClientTls | null
   /** Of the connections in CLIENT LIST; `:control` is put behind it. */
   readonly clientName: string
-  readonly username: string | null
-  readonly password: string | null
+  readonly login: UpstreamLogin
   /** Time to connect, and to answer; and after which an unused connection is closed. ms */
   readonly timeout: number
 }
@@ -52,7 +53,7 @@ export class ControlClient {
   }
 
   #open(): Socket {
-    const { address, tls, clientName, username, password, timeout } = this.peer
+    const { address, tls, clientName, login, timeout } = this.peer
     const socket = dial(address, tls, 0, () => {})
     const parser = new RedisParser({
       returnReply: (value: unknown) => {
@@ -75,12 +76,11 @@ export class ControlClient {
     socket.setTimeout(timeout, () => {
       if (this.onMessage === null || this.#calls.length > 0) fail(new Error('no answer in time'))
     })
-    const greetings = [['CLIENT', 'SETNAME', `${clientName}:control`]]
-    if (password !== null) greetings.unshift(['AUTH', ...(username === null ? [] : [username]), password])
-    for (const greeting of greetings) {
-      // A refused login shows in the answers to what is asked.
+    // The best comes last: a login that is refused leaves the one before in force. That all are shows in the answers to what is asked.
+    const logins = login.candidates.filter(({ password }) => password !== null).map(auth)
+    for (const greeting of [...logins.reverse(), command('CLIENT', 'SETNAME', `${clientName}:control`)]) {
       this.#calls.push({ resolve: () => {}, reject: () => {} })
-      socket.write(command(...greeting.map((text) => Buffer.from(text).toString('latin1'))), 'latin1')
+      socket.write(greeting, 'latin1')
     }
     return socket
   }

@@ -248,7 +248,7 @@ export class Endpoint implements ConnectionOwner, LaneOwner, LeaseOwner, Subscri
     const now = this.context.clock.tick()
     shakeHands(
       connection,
-      identityOf(target, protocol, database, this.clientName, this.role),
+      identityOf(target, this.context.login, protocol, database, this.clientName, this.role),
       now,
       now + connectTimeout,
       (outcome) => {
@@ -350,12 +350,13 @@ export class Endpoint implements ConnectionOwner, LaneOwner, LeaseOwner, Subscri
   }
 
   unshaken(failure: HandshakeFailure): void {
-    this.#reachability.blame(failure.code)
+    if (failure.code !== 'upstreamAuth' || !this.context.login.refuse()) this.#reachability.blame(failure.code)
   }
 
   /** True unless an attempt to connect would be one too many. */
   mayDial(): boolean {
-    if (this.#stopped || this.retired || this.address === null || this.#reachability.waits) return false
+    const known = this.address !== null && this.context.login.current !== null
+    if (this.#stopped || this.retired || !known || this.#reachability.waits) return false
     // While it is down one attempt at a time tells enough.
     return this.downSince === null || !this.#isDialling
   }

@@ -4,14 +4,14 @@ import { decode, type Value } from '../resp/decode.js'
 import { command, type Protocol } from '../resp/encode.js'
 import type { ServerRole } from '../metrics/gauges.js'
 import type { UpstreamConnection } from './connection.js'
+import { type Credentials, LOGIN_RETRY, type UpstreamLogin } from './login.js'
 import type { Pending } from './pending.js'
 
 /** Who we are and what we want of a fresh connection. */
 export interface Identity {
   protocol: Protocol
   database: number
-  username: string | null
-  password: string | null
+  login: UpstreamLogin
   /** For CLIENT SETNAME. */
   clientName: string
   /** What HELLO must say that the server is; null if that does not matter. */
@@ -20,18 +20,19 @@ export interface Identity {
   readonly: boolean
 }
 
-/** Who the configured login is on a connection. */
+/** Who a login is on a connection. */
 export function identityOf(
-  { kind, username, password }: UpstreamTarget,
+  { kind }: UpstreamTarget,
+  login: UpstreamLogin,
   protocol: Protocol,
   database: number,
   clientName: string,
   role: ServerRole = 'primary',
 ): Identity {
-  const login = { protocol, database, username, password, clientName }
-  if (role === 'replica') return { ...login, role: 'replica', readonly: kind === 'cluster' }
+  const identity = { protocol, database, login, clientName }
+  if (role === 'replica') return { ...identity, role: 'replica', readonly: kind === 'cluster' }
   // A replica in a cluster answers MOVED, which tells more.
-  return { ...login, role: kind === 'sentinel' ? 'master' : null, readonly: false }
+  return { ...identity, role: kind === 'sentinel' ? 'master' : null, readonly: false }
 }
 
 /** What Redis says of itself in its answer to HELLO. */
@@ -64,9 +65,12 @@ interface Step {
   failure: HandshakeFailure['code'] | null
 }
 
+/** Servers say so of a password that they do not know, or no longer. */
+export const WRONG_LOGIN = /^WRONGPASS/
+
 /**
- * Brings a fresh connection to the given identity: all commands go out in one write, the last answer decides. Commands
- * of applications come only after that.
+ * Brings a fresh connection to the given identity. Commands of applications come only after that. Where a server does not know the
+ * password yet that has just been taken, the one before is tried.
  */
 export function shakeHands(
   connection: UpstreamConnection,
@@ -76,9 +80,35 @@ export function shakeHands(
   onDone: (outcome: HandshakeOutcome) => void,
   onFailure: (failure: HandshakeFailure) => void,
 ): void {
+  const { era, candidates } = identity.login
+  const [first = NOBODY, second] = candidates
+  const done = (as: number) => (outcome: HandshakeOutcome) => {
+    connection.loginEra = as
+    connection.loginDue = now + LOGIN_RETRY
+    onDone(outcome)
+  }
+  introduce(connection, identity, first, now, deadline, done(era), (failure) => {
+    if (second === undefined || !WRONG_LOGIN.test(failure.text)) return onFailure(failure)
+    introduce(connection, identity, second, now, deadline, done(era - 1), onFailure)
+  })
+}
+
+const NOBODY: Credentials = { username: null, password: null }
+
+/** All commands go out in one write, the last answer decides. */
+function introduce(
+  connection: UpstreamConnection,
+  identity: Identity,
+  credentials: Credentials,
+  now: number,
+  deadline: number,
+  onDone: (outcome: HandshakeOutcome) => void,
+  onFailure: (failure: HandshakeFailure) => void,
+): void {
   let outcome: HandshakeOutcome | null = null
+  const request = hello(identity.protocol, credentials)
   const steps: Step[] = [
-    { request: hello(identity), failure: 'upstreamAuth', done: (value) => (outcome = readHello(value)) },
+    { request, failure: 'upstreamAuth', done: (value) => (outcome = readHello(value)) },
     { request: command('CLIENT', 'SETNAME', identity.clientName), failure: null },
   ]
   if (identity.database !== 0) {
@@ -114,13 +144,15 @@ function failureCode(code: HandshakeFailure['code'], text: string): HandshakeFai
   return NOT_YET.test(text) ? 'upstreamDown' : code
 }
 
-function hello({ protocol, username, password }: Identity): string {
-  const login = password === null ? [] : ['AUTH', latin1(username ?? 'default'), latin1(password)]
+function hello(protocol: Protocol, { username, password }: Credentials): string {
+  const login = password === null ? [] : ['AUTH', username ?? 'default', password]
   return command('HELLO', String(protocol), ...login)
 }
 
-/** UTF-8 bytes as one character a byte, which is how request texts are kept. */
-const latin1 = (text: string): string => Buffer.from(text, 'utf8').toString('latin1')
+/** Logs a connection in that is logged in already: what was sent before is still carried out as whom it was. */
+export function auth({ username, password }: Credentials): string {
+  return command('AUTH', ...(username === null ? [] : [username]), password ?? '')
+}
 
 function readHello(value: Value): HandshakeOutcome {
   const pairs = new Map<Value, Value>()

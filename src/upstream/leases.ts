@@ -1,19 +1,18 @@
 import type { ErrorCode } from '../errors.js'
 import type { Config } from '../config/config.js'
-import type { TurnClock } from '../util/clock.js'
 import type { UpstreamConnection } from './connection.js'
 import { StepReply } from './handshake.js'
 import { type Lane, longestWaitFirst } from './lane.js'
 import { type Leftover, UNDO, type Use, USES } from './lease-use.js'
+import { relogIn, type ReloginOwner } from './relogin.js'
 import type { Waiter } from './wait-queue.js'
 
 /** How much longer somebody must have waited for a lease than those of the lane that it comes back to, to get its place, ms. */
 const LANE_PATIENCE = 50
 
 /** What leases need of their endpoint. */
-export interface LeaseOwner {
+export interface LeaseOwner extends ReloginOwner {
   readonly settings: Pick<Config, 'pool' | 'upstream'>
-  readonly context: { readonly clock: TurnClock }
   readonly counts: { hits: number; misses: number }
   readonly lanes: ReadonlyMap<string, Lane>
   /** The name that connections have while no session holds them. */
@@ -93,6 +92,7 @@ export class Leases {
 
   /** Hands a connection of the lane to whoever waits, or lets it idle. */
   grant(lane: Lane, connection: UpstreamConnection): void {
+    relogIn(this.endpoint, connection)
     const uses = this.#allowed()
     const [first] = this.#lanes(uses)
     const late = first !== undefined && lane.leaseWaiting.oldest(uses) - first.leaseWaiting.oldest(uses) > LANE_PATIENCE

@@ -3,6 +3,7 @@ import type { UpstreamConnection } from './connection.js'
 import type { Endpoint } from './endpoint.js'
 import { StepReply } from './handshake.js'
 import type { Lane } from './lane.js'
+import { relogIn } from './relogin.js'
 
 /** Age in ms of its oldest unanswered command from which a shared connection is avoided by new ones. */
 const SLOW_FROM = 100
@@ -69,6 +70,7 @@ function sweepReady(endpoint: Endpoint, connection: UpstreamConnection, now: num
     connection.lastUsed = now
   }
   const expired = connection.expire(now)
+  if (endpoint.isFree(connection)) relogIn(endpoint, connection)
   // Also one that is never idle grows old: it answers what it owes and goes.
   if (now >= connection.retireAt && endpoint.isFree(connection)) connection.drain('lifetime')
   else if (connection.inflight.length > 0) connection.slow = now - connection.inflight.peek()!.since > SLOW_FROM

@@ -4,9 +4,10 @@ import type { CloseReason } from './close-reason.js'
 import { type ConnectionOwner, UpstreamConnection, type UpstreamContext } from './connection.js'
 import { type HandshakeFailure, type HandshakeOutcome, identityOf, shakeHands, StepReply } from './handshake.js'
 import type { PushReader } from './pending.js'
+import { relogIn, type ReloginOwner } from './relogin.js'
 
 /** What the link needs of its endpoint. */
-export interface LinkOwner {
+export interface LinkOwner extends ReloginOwner {
   readonly address: Address | null
   readonly settings: Pick<Config, 'upstream' | 'pool'>
   readonly context: UpstreamContext
@@ -62,7 +63,7 @@ export class SubscriptionLink implements ConnectionOwner {
     const now = context.clock.tick()
     shakeHands(
       connection,
-      identityOf(settings.upstream.target, 3, 0, `${clientName}:subscriptions`),
+      identityOf(settings.upstream.target, context.login, 3, 0, `${clientName}:subscriptions`),
       now,
       now + settings.upstream.connectTimeout,
       (outcome) => {
@@ -108,6 +109,7 @@ export class SubscriptionLink implements ConnectionOwner {
       return
     }
     connection.expire(now)
+    if (connection.usable) relogIn(endpoint, connection)
     const silent = now - connection.lastHeard > healthCheckInterval && healthCheckInterval > 0
     if (silent && connection.usable && connection.inflight.length === 0)
       connection.sendText(new StepReply(now, now + commandTimeout, () => {}), PING)

@@ -40,6 +40,18 @@ export const EVENTS = {
   connection_refused: 'A connection was refused because there are too many. `limit`.',
   connection_closed: 'A connection of an application has closed. `id`, `reason`.',
 
+  // Logins
+  listener_open: 'Others than this host can reach a listener, and need not log in. `listener`, `advice`.',
+  credentials_renewed: 'Another user or password is used from now on. `name`: the section of the configuration.',
+  credentials_unreadable:
+    'A file with a user or password cannot be read; what was read before is used on. `name`, `error`.',
+  credentials_command_failed:
+    'The program that tells the password is of no use; it is run again. `name`, `error`: never what it wrote; `retryInMs`.',
+  login_refused: 'A server does not take the new login on a live connection; it is tried again. `endpoint`, `error`.',
+  login_revoked: 'Redis takes a login no more; its applications are disconnected. `connections`: how many.',
+  users_read: 'The users were read again.',
+  users_unreadable: 'The users cannot be read; those that were read before count on. `error`, `advice`.',
+
   // The guard
   guard:
     'A rule or limit has met a command. `action`, `rule`, `command`, `client`; `before`: times that were not logged since the last one.',

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { Check } from 'typebox/schema'
 import { parse, stringify } from 'yaml'
-import { KEYS } from '../../src/config/keys.ts'
+import { isList, KEYS } from '../../src/config/keys.ts'
 import { get, put } from '../../src/config/layer.ts'
 import { describeProblems, load } from '../../src/config/load.ts'
 import { publicConfig } from '../../src/config/render.ts'
@@ -211,10 +211,11 @@ describe('the JSON Schema', () => {
     const sample = parse(readFileSync(SAMPLE, 'utf8')) as object
     assert.ok(Check(file, sample))
     assert.ok(Check(file, {}))
-    for (const { segments, path } of KEYS) {
-      const value = get(sample, segments) ?? (path === 'tracing.endpoint' ? 'http://collector:4318' : 'text')
+    for (const key of KEYS) {
+      const { segments, path } = key
+      const text = path === 'tracing.endpoint' ? 'http://collector:4318' : 'text'
       const single = {}
-      put(single, segments, value)
+      put(single, segments, get(sample, segments) ?? (isList(key) ? [text] : text))
       assert.ok(Check(file, single), stringify(single))
     }
   })

@@ -53,6 +53,8 @@ describe('defaults', () => {
       ],
       admin: { kind: 'tcp', host: '127.0.0.1', port: 9121 },
       adminToken: null,
+      auth: { username: null, password: null, users: [] },
+      passthrough: { maxLogins: 32, connections: 2, leases: 16, recheckInterval: 10_000, idleTimeout: 60_000 },
       upstream: {
         target: {
           kind: 'standalone',
@@ -64,7 +66,9 @@ describe('defaults', () => {
           password: null,
         },
         tls: { verify: 'full', minVersion: '1.2' },
-        sentinel: { tls: { enabled: 'auto' } },
+        sentinel: { username: null, password: null, tls: { enabled: 'auto' } },
+        passwordInterval: 600_000,
+        passwordOverlap: 600_000,
         start: 'lazy',
         clientName: 'respool',
         connectTimeout: 2000,
@@ -216,6 +220,7 @@ describe('user and password', () => {
     assert.deepEqual(lines({ yaml }), [
       'respool.yaml:3: upstream.username: the username is given in upstream.url as well (keep one of them)',
       'respool.yaml:4: upstream.password: the password is given in upstream.url as well (keep one of them)',
+      'respool.yaml:5: upstream.passwordFile: the password is given in upstream.url as well (keep one of them)',
     ])
   })
 
@@ -502,7 +507,7 @@ describe('what is shown of the configuration', () => {
     const shown = printable(config({ argv: ['--upstream', 'redis://u:p@h'], yaml: 'adminToken: t' }))
     for (const { segments, path } of KEYS) {
       // Files and names that are not given are not shown.
-      if (!/File$|\.tls\.(ca|cert|key|serverName)$|^tracing\.endpoint$/.test(path))
+      if (!/(File|Command)$|\.tls\.(ca|cert|key|serverName)$|^tracing\.endpoint$/.test(path))
         assert.match(shown, new RegExp(`^ *${segments.at(-1)}:`, 'm'))
     }
   })

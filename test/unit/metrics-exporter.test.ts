@@ -26,7 +26,12 @@ const primary: EndpointStats = {
   closed: { idle: 10, 'read error': 11 },
 }
 const replica: EndpointStats = { ...primary, endpoint: '[::1]:6380', role: 'replica', up: false, breaker: 'open' }
-const snapshot: Snapshot = { endpoints: [primary, replica], downstreamConnections: 12, bufferedBytes: 13 }
+const snapshot: Snapshot = {
+  endpoints: [primary, replica],
+  downstreamConnections: 12,
+  identities: 0,
+  bufferedBytes: 13,
+}
 
 function scrape(recorder: Recorder, current: () => Snapshot = () => snapshot): Promise<string> {
   return createRegistry(recorder, commandName, current).metrics()

@@ -10,6 +10,7 @@ import { Endpoint, type UpstreamSettings } from '../../src/upstream/endpoint.js'
 import type { Lane } from '../../src/upstream/lane.js'
 import type { Use } from '../../src/upstream/lease-use.js'
 import type { Waiter, WaitQueue } from '../../src/upstream/wait-queue.js'
+import { UpstreamLogin } from '../../src/upstream/login.js'
 import { sweep } from '../../src/upstream/maintenance.js'
 import type { Loss, Pending } from '../../src/upstream/pending.js'
 import type { UpstreamTls } from '../../src/config/config.js'
@@ -33,7 +34,9 @@ export const SETTINGS: UpstreamSettings = {
       password: null,
     },
     tls: { verify: 'full', minVersion: '1.2' },
-    sentinel: { tls: { enabled: 'auto' } },
+    passwordInterval: 60_000,
+    passwordOverlap: 60_000,
+    sentinel: { username: null, password: null, tls: { enabled: 'auto' } },
     cluster: { refreshInterval: 30_000, addressMap: {} },
     start: 'lazy',
     clientName: 'pooltest',
@@ -55,6 +58,9 @@ export const SETTINGS: UpstreamSettings = {
   },
 }
 
+/** How long a login that was replaced may be tried, ms. */
+export const OVERLAP = 5000
+
 interface Changes {
   upstream?: Partial<UpstreamSettings['upstream']>
   pool?: Partial<Omit<UpstreamSettings['pool'], 'leases'>>
@@ -74,6 +80,7 @@ export class Pool {
   readonly endpoint: Endpoint
   readonly turns = new TurnQueue()
   readonly recorder = new Recorder(1)
+  readonly login: UpstreamLogin
   /** Everything the log was told, as parsed lines. */
   readonly events: { event: string; reason?: string; detail?: string; error?: string }[] = []
   readonly #requests = new ReadBuffer()
@@ -84,10 +91,12 @@ export class Pool {
       upstream: {
         ...SETTINGS.upstream,
         ...upstream,
-        target: { ...SETTINGS.upstream.target, kind, password: password ?? null },
+        target: { ...SETTINGS.upstream.target, kind },
       },
       pool: { ...SETTINGS.pool, ...pool, leases: { ...SETTINGS.pool.leases, ...leases } },
     }
+    const { username } = settings.upstream.target
+    this.login = new UpstreamLogin({ username, password: password ?? null }, OVERLAP, () => this.now)
     const log = createLogger('info', { write: (line) => this.events.push(JSON.parse(line) as Pool['events'][number]) })
     const events = new EventLog(log, () => this.now, 1_000_000)
     const tls =
@@ -100,6 +109,7 @@ export class Pool {
       recorder: this.recorder,
       clock: this.clock,
       tls: tls ?? null,
+      login: this.login,
     }
     this.endpoint = new Endpoint({ kind: 'tcp', host, port }, settings, context, events, 'pooltest')
     t.after(() => this.endpoint.stop())

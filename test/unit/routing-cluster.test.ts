@@ -7,6 +7,7 @@ import { type ClusterOptions, ClusterTopology } from '../../src/routing/cluster.
 import { SLOTS } from '../../src/routing/slot-map.ts'
 import { Endpoint } from '../../src/upstream/endpoint.ts'
 import type { Waiter, WaitQueue } from '../../src/upstream/wait-queue.ts'
+import { UpstreamLogin } from '../../src/upstream/login.js'
 import { TurnClock } from '../../src/util/clock.ts'
 import { createLogger, EventLog } from '../../src/util/log.ts'
 import { TurnQueue } from '../../src/util/turn.ts'
@@ -41,6 +42,7 @@ class Cluster {
       recorder: this.recorder,
       clock,
       tls: null,
+      login: new UpstreamLogin({ username: null, password: null }, 0, () => this.now),
     }
     const lines = { write: (line: string) => void this.events.push(JSON.parse(line) as Cluster['events'][number]) }
     const log = new EventLog(createLogger('info', lines), () => this.now, 1_000_000)

@@ -39,6 +39,7 @@ export function findServer(session: Session, spec: CommandSpec, frame: Frame): b
 type Find = (session: Session, spec: CommandSpec, frame: Frame, slot: number) => boolean | null
 
 const BY_MODE: Record<Mode, Find> = {
+  locked: () => null,
   open: findOpen,
   spoilt: findOpen,
   subscribed: findSubscribed,

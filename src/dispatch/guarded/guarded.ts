@@ -17,7 +17,7 @@ import { foresee } from './foresee.js'
 export function dispatchGuarded(session: Session, known: CommandSpec, row: CommandSpec, frame: Frame): boolean {
   const spec = rulingOf(known, row)
   // Redis finds a wrong number of arguments before it looks at permissions.
-  if (!hasArity(row, frame.argc)) return dispatch(session, spec, frame)
+  if (!hasArity(row, frame.argc) || session.mode.current === 'locked') return dispatch(session, spec, frame)
   const { guard, account } = session
   if (!account.judged) foresee(session, row, frame)
   const code = account.judged ? guard.refuses(row, frame) : guard.judge(session, row, frame)

@@ -27,7 +27,8 @@ export function beginLarge(
   readHeader(buf, start + 1, end)
   const argc = headerValue
   const row = rowOf(spec, buf, start, end, argc)
-  if (!hasArity(row, argc)) return LargeRequest.begin(session, spec, buf, start, end)
+  if (!hasArity(row, argc) || session.mode.current === 'locked')
+    return LargeRequest.begin(session, spec, buf, start, end)
   const key = row.soleKey > 0 && row.soleKey < argc ? argumentAt(buf, start, end, row.soleKey) : null
   if (guard.needsKeys(row) && key === null) return LargeRequest.gather(session, spec)
   const bytes = Math.max(end - start, unfinishedLength(buf, start, end))

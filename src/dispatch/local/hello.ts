@@ -2,7 +2,7 @@ import type { Arguments } from '../../resp/arguments.js'
 import { array, bulk, integer, map, OK, type Protocol, quoted } from '../../resp/encode.js'
 import { ERRORS } from '../../errors.js'
 import type { Session } from '../session.js'
-import { code, DRAIN, failure, type Outcome, reply } from './outcome.js'
+import { code, DRAIN, failure, HOLD, type Outcome, reply } from './outcome.js'
 import { isClientName, parseInteger } from './syntax.js'
 
 /** HELLO [version [AUTH user password] [SETNAME name]], https://redis.io/docs/latest/commands/hello/ */
@@ -17,9 +17,17 @@ export function hello(session: Session, args: Arguments): Outcome {
   if (protocol !== session.protocol && session.inflight > 0) return DRAIN
   const refusal = applyOptions(session, args)
   if (refusal !== null) return refusal
+  if (session.mode.current === 'locked') return lockedOut(session)
   if (protocol !== session.protocol) session.changeLane(protocol, session.database)
   session.settleMode()
   return reply(describeServer(session, protocol))
+}
+
+/** Redis 7.2 has changed the words. */
+function lockedOut(session: Session): Outcome {
+  const told = session.context.door.knock(session)
+  if (told !== 'noAuth') return code(told)
+  return code(parseFloat(session.context.topology.info.version) < 7.2 ? 'noAuthHelloBefore72' : 'noAuthHello')
 }
 
 /** Applies the options one after the other: what comes before a bad one stands, as in Redis. */
@@ -28,9 +36,8 @@ function applyOptions(session: Session, args: Arguments): Outcome | null {
     const option = args.lower(i)
     const left = args.count - i - 1
     if (option === 'auth' && left >= 2) {
-      const refusal = session.context.login.check(args.text(i + 1), args.text(i + 2))
-      if (refusal !== null) return code(refusal)
-      session.user = args.text(i + 1)
+      const refusal = logIn(session, args.text(i + 1), args.text(i + 2))
+      if (refusal !== null) return refusal
       i += 3
     } else if (option === 'setname' && left >= 1) {
       if (!isClientName(args.text(i + 1))) return code('clientNameInvalid')
@@ -75,8 +82,26 @@ function encodeValue(value: unknown): string {
 export function auth(session: Session, args: Arguments): Outcome {
   if (args.count > 3) return failure(ERRORS.syntax.text)
   const user = args.count === 3 ? args.text(1) : null
-  const refusal = session.context.login.check(user, args.text(args.count - 1))
-  if (refusal !== null) return code(refusal)
-  session.user = user ?? 'default'
-  return reply(OK)
+  return logIn(session, user, args.text(args.count - 1)) ?? reply(OK)
+}
+
+/** Null if the session is in. */
+function logIn(session: Session, user: string | null, password: string): Outcome | null {
+  const verdict = session.context.door.admit(session, user, password)
+  const { logins } = session.context.recorder
+  switch (verdict.kind) {
+    case 'in':
+      logins.add('ok')
+      return null
+    case 'drain':
+      return DRAIN
+    case 'later':
+      return HOLD
+    case 'out':
+      logins.add('refused')
+      return code(verdict.code)
+    case 'refused':
+      logins.add('refused')
+      return failure(verdict.text)
+  }
 }

@@ -1,13 +1,14 @@
-import type { CommandSpec } from '../../commands/spec.js'
+import { type CommandSpec, resolve } from '../../commands/spec.js'
 import type { Arguments } from '../../resp/arguments.js'
 import { bulk, OK, PONG } from '../../resp/encode.js'
+import { leave } from '../entry.js'
 import type { Session } from '../session.js'
 import { auth, hello } from './hello.js'
 import { client } from './client.js'
 import { cluster, ofClusterConnection } from './cluster.js'
 import { sentinel } from './sentinel.js'
 import { code, DRAIN, failure, HOLD, type Outcome, reply } from './outcome.js'
-import { hasArity, parseInteger, wrongArity } from './syntax.js'
+import { faultOf, hasArity, parseInteger, wrongArity } from './syntax.js'
 
 /** How the proxy answers a command by itself. The number of arguments has been checked. */
 export type LocalCommand = (session: Session, args: Arguments, spec: CommandSpec) => Outcome
@@ -35,7 +36,18 @@ export function answer(session: Session, spec: CommandSpec, args: Arguments): Ou
   if (!hasArity(spec, args.count)) return failure(wrongArity(spec.name))
   // The one limit on arguments of PING that a negative arity cannot say.
   if (spec.name === 'ping' && args.count > 2) return failure(wrongArity('ping'))
-  return local(session, args, spec)
+  return refusalOf(session, spec, args) ?? local(session, args, spec)
+}
+
+/** What Redis has against it that this user says it; null if nothing. */
+function refusalOf(session: Session, spec: CommandSpec, args: Arguments): Outcome | null {
+  const { permissions } = session.context
+  // Faults are found first, as by Redis.
+  if (permissions === null || faultOf(spec, args) !== null) return null
+  const again = () => session.held === 'learning' && session.unhold()
+  const refusal = permissions.refusalOf(resolve(spec, args).name, args.texts(), again)
+  if (refusal === undefined) return HOLD
+  return refusal === null ? null : failure(refusal)
 }
 
 /** Local commands that a transaction or a watch can contain without harm to the connection that it runs on. */
@@ -61,6 +73,7 @@ function reset(session: Session): Outcome {
   const again = () => session.held === 'learning' && session.unhold()
   if (subscriber?.leaveAll(context.clock.now + context.limits.commandTimeout, again) === false) return HOLD
   session.reset()
+  leave(session)
   return reply('+RESET\r\n')
 }
 

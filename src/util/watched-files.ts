@@ -1,4 +1,4 @@
-import { unwatchFile, watchFile } from 'node:fs'
+import { readFileSync, unwatchFile, watchFile } from 'node:fs'
 
 /** How often files are looked at, ms. Asking again and again also notices links that lead elsewhere, as Kubernetes changes a ConfigMap. */
 const INTERVAL = 1000
@@ -29,3 +29,5 @@ export class WatchedFiles {
     this.#settling?.close()
   }
 }
+
+export const readText = (path: string): string => readFileSync(path, 'utf8')
