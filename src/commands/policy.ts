@@ -47,6 +47,8 @@ export const policy: readonly PolicyRow[] = [
   { name: 'cluster', handling: 'local', reason: standIn },
   { name: 'sentinel', handling: 'local', reason: standIn },
 
+  { name: 'respool', handling: 'local', reason: 'speaks of respool itself, and no server has it' },
+
   { name: 'multi', handling: 'transaction', reason: transaction },
   { name: 'exec', handling: 'transaction', reason: transaction },
   { name: 'discard', handling: 'transaction', reason: transaction },

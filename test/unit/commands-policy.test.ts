@@ -29,7 +29,7 @@ describe('policy', () => {
         .join(' ')
     assert.equal(
       tops('local'),
-      'asking auth client cluster echo hello ping quit readonly readwrite reset select sentinel',
+      'asking auth client cluster echo hello ping quit readonly readwrite reset respool select sentinel',
     )
     assert.equal(tops('transaction'), 'discard exec multi unwatch watch')
     assert.equal(tops('block'), 'blmove blmpop blpop brpop brpoplpush bzmpop bzpopmax bzpopmin wait waitaof')
@@ -75,9 +75,9 @@ describe('policy', () => {
     }
   })
 
-  it('names commands that some server has, but for that of sentinels and two that only look like commands', () => {
+  it('names commands that some server has, but for that of sentinels, that of respool and two that only look like commands', () => {
     const unknown = policy.filter(({ name }) => table.get(name)!.arity === 0).map(({ name }) => name)
-    assert.deepEqual(unknown, ['sentinel', 'post', 'host:'])
+    assert.deepEqual(unknown, ['sentinel', 'respool', 'post', 'host:'])
   })
 
   it('forwards nothing that servers flag as blocking', () => {

@@ -25,6 +25,7 @@ export function dispatchGuarded(session: Session, known: CommandSpec, row: Comma
     code === null
       ? dispatch(session, spec, frame)
       : deny(session, row, code, new Arguments(frame.buf, frame.start, frame.end).text(0))
-  account.judged = !done
+  // One that is plain, now that this is known, does not come by here again.
+  account.judged = !done && !guard.isPlain(row, frame.end - frame.start)
   return done
 }

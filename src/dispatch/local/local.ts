@@ -6,6 +6,7 @@ import type { Session } from '../session.js'
 import { auth, hello } from './hello.js'
 import { client } from './client.js'
 import { cluster, ofClusterConnection } from './cluster.js'
+import { respool } from './respool.js'
 import { sentinel } from './sentinel.js'
 import { code, DRAIN, failure, HOLD, type Outcome, reply } from './outcome.js'
 import { faultOf, hasArity, parseInteger, wrongArity } from './syntax.js'
@@ -24,6 +25,7 @@ const LOCAL: ReadonlyMap<string, LocalCommand> = new Map<string, LocalCommand>([
   ['client', client],
   ['cluster', cluster],
   ['sentinel', sentinel],
+  ['respool', respool],
   ['readonly', ofClusterConnection],
   ['readwrite', ofClusterConnection],
   ['asking', ofClusterConnection],
@@ -55,9 +57,11 @@ export function isHarmless(spec: CommandSpec): boolean {
   return spec.name === 'ping' || spec.name === 'echo'
 }
 
-/** Commands whose answer from Redis would speak of another server than the one that respool stands in for. */
+const OF_RESPOOL: readonly string[] = ['cluster', 'sentinel', 'respool']
+
+/** Commands whose answer from Redis would speak of another server than the one that respool stands in for, or that no Redis has. */
 export function isStandIn(spec: CommandSpec): boolean {
-  return spec.handling === 'local' && (spec.name === 'cluster' || spec.name === 'sentinel')
+  return spec.handling === 'local' && OF_RESPOOL.includes(spec.name)
 }
 
 /** True if a command takes its session to another database or protocol, or might. On a cluster none does: cluster/unshared.ts refuses it. */
