@@ -6,7 +6,7 @@ export class LabelCounter {
   readonly #counts: Float64Array
 
   /** @param known labels that show from the start, with 0, so that their first increase is seen as one */
-  constructor(known: readonly string[] = [], limit = 64) {
+  constructor(known: readonly string[] = [], limit = Math.max(64, 2 * known.length)) {
     this.#counts = new Float64Array(limit + 1)
     for (const label of known) this.#rows.set(label, this.#rows.size)
     this.#rows.set(OTHER, limit)

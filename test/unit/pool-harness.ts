@@ -10,7 +10,7 @@ import { Endpoint, type UpstreamSettings } from '../../src/upstream/endpoint.js'
 import type { Lane } from '../../src/upstream/lane.js'
 import type { Use } from '../../src/upstream/lease-use.js'
 import type { Waiter, WaitQueue } from '../../src/upstream/wait-queue.js'
-import { UpstreamLogin } from '../../src/upstream/login.js'
+import { credentialsOf, UpstreamLogin } from '../../src/upstream/login.js'
 import { sweep } from '../../src/upstream/maintenance.js'
 import type { Loss, Pending } from '../../src/upstream/pending.js'
 import type { UpstreamTls } from '../../src/config/config.js'
@@ -96,7 +96,8 @@ export class Pool {
       pool: { ...SETTINGS.pool, ...pool, leases: { ...SETTINGS.pool.leases, ...leases } },
     }
     const { username } = settings.upstream.target
-    this.login = new UpstreamLogin({ username, password: password ?? null }, OVERLAP, () => this.now)
+    const credentials = credentialsOf({ username, password: password ?? null })
+    this.login = new UpstreamLogin(credentials, OVERLAP, () => this.now)
     const log = createLogger('info', { write: (line) => this.events.push(JSON.parse(line) as Pool['events'][number]) })
     const events = new EventLog(log, () => this.now, 1_000_000)
     const tls =
