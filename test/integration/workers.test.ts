@@ -95,6 +95,7 @@ describe('several workers', { timeout: 120_000 }, () => {
     const file = join(temporaryDirectory('respool-workers'), 'respool.yaml')
     writeFileSync(file, 'limits: { connections: 10 }\nreload: signal')
     const respool = await start({ args: ['--workers', '2', '-c', file] })
+    await pidsIn(respool)
     writeFileSync(file, 'limits: { connections: 4 }\nreload: signal')
     process.kill(respool.pid, 'SIGHUP')
     await until(() => respool.output().includes('"event":"config_reloaded"'), 'it is read again')
