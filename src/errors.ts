@@ -81,6 +81,7 @@ export const ERRORS = {
   upstreamAuth: row('ERR respool could not log in to Redis: check the user and password of its upstream'),
   leaseTimeout: row('TRYAGAIN no dedicated connection to Redis became free in time: raise pool.leases.max', true),
   leaseWaitersExceeded: row('TRYAGAIN too many sessions wait for a dedicated connection: raise pool.leases.max', true),
+  stopping: row('TRYAGAIN respool is about to end: the command was not sent', true),
   notSent: row('TRYAGAIN the connection to Redis was lost before the command was sent', true),
   readLost: row('TRYAGAIN the connection to Redis was lost before the answer came; the command only reads', true),
   outcomeUnknown: row('OUTCOMEUNKNOWN the connection to Redis was lost after the command was sent'),

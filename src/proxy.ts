@@ -13,11 +13,12 @@ import { ScriptMemory } from './dispatch/scripts/memory.js'
 import type { DispatchLimits } from './dispatch/context.js'
 import type { SessionContext } from './dispatch/session.js'
 import type { Spans } from './dispatch/spans.js'
-import type { Arrival } from './downstream/context.js'
-import type { DownstreamContext, DownstreamLimits } from './downstream/connection.js'
+import type { Arrival, DownstreamContext, DownstreamLimits } from './downstream/context.js'
+import { endBlocking } from './downstream/ending.js'
 import { Listeners } from './downstream/listeners.js'
 import { moveAll, type Take } from './downstream/moving.js'
 import { Guards } from './guard/guards.js'
+import { Drain } from './life/drain.js'
 import type { Snapshot } from './metrics/gauges.js'
 import { Recorder } from './metrics/recorder.js'
 import { MAX_LINE } from './resp/bytes.js'
@@ -37,8 +38,6 @@ const UPSTREAM_SWEEP = 50
 const DOWNSTREAM_SWEEP = 200
 /** Replies on their way to one session may be so many times what it may leave unread. */
 const REPLY_FACTOR = 4
-/** How long commands may go on after a stop was asked for, ms. */
-const DRAIN_TIME = 5000
 
 /** The name that sentinels have for their primary in the sample configuration of Redis. */
 const USUAL_SERVICE = 'mymaster'
@@ -199,17 +198,23 @@ export class Proxy {
     this.log.event('info', 'started', { listening: this.#listeners.listening, upstream: home.name })
   }
 
-  /** Stops accepting, lets commands in flight finish for a while, and closes everything. */
-  async stop(): Promise<void> {
+  /** Ends in such a way that no application need see an error; `notice` as configured unless it is given, ms. */
+  async stop(notice = this.config.drain.notice): Promise<void> {
     this.#stopping = true
-    this.#listeners.close()
-    const deadline = this.#clock.tick() + DRAIN_TIME
-    for (const connection of this.#listeners.connections) connection.finishWhenIdle()
-    while (this.#listeners.connections.size > 0 && this.#clock.tick() < deadline) {
-      await new Promise((resolve) => setTimeout(resolve, 20))
-      for (const connection of this.#listeners.connections) connection.finishWhenIdle()
+    const { connections } = this.#listeners
+    const recorder = this.recorder
+    recorder.draining = 1
+    const subject = {
+      connections,
+      get accepted() {
+        return recorder.connectionsAccepted
+      },
+      close: () => this.#listeners.close(),
+      endBlocking: () => connections.forEach(({ session }) => endBlocking(session)),
+      cut: () => this.#upstreams.stop(),
     }
-    for (const connection of this.#listeners.connections) connection.destroy('shutdown')
+    const times = { notice: this.#started ? notice : 0, timeout: this.config.drain.timeout }
+    await new Drain(subject, times, this.log).run()
     for (const timer of this.#timers) clearInterval(timer)
     this.#logins.stop()
     this.#doors.stop()
@@ -217,8 +222,8 @@ export class Proxy {
     this.log.event('info', 'stopped', {})
   }
 
-  /** Takes in an application that another process has let in (null), or that was elsewhere before. */
-  arrive(at: string, socket: Socket, arrival: Arrival | null): void {
+  /** Takes in an application that was elsewhere before. */
+  arrive(at: string, socket: Socket, arrival: Arrival): void {
     this.#listeners.arrive(at, socket, arrival)
   }
 
@@ -227,18 +232,13 @@ export class Proxy {
     this.#stopping = true
     this.#listeners.close()
     if (take !== null) await moveAll(this.#listeners.connections, take)
-    await this.stop()
+    await this.stop(0)
   }
 
   // What the admin server shows.
 
   started(): boolean {
     return this.#started
-  }
-
-  /** Connections of applications, also those that TLS is not agreed upon yet. */
-  get applications(): number {
-    return this.#listeners.size
   }
 
   /** The id that the next session gets. */
@@ -249,7 +249,7 @@ export class Proxy {
   ready(): { ready: boolean; reasons: string[] } {
     const reasons: string[] = []
     if (!this.#started) reasons.push('not listening yet')
-    if (this.#stopping) reasons.push('stopping')
+    if (this.#stopping) reasons.push('told to stop')
     const { missing } = this.#upstreams
     if (missing !== null) reasons.push(missing)
     return { ready: reasons.length === 0, reasons }

@@ -20,16 +20,18 @@ import { OF_STRANGERS, RequestScanner, Scan } from '../resp/request-scanner.js'
 import type { TurnTask } from '../util/turn.js'
 import { adopt, canLeave, unsentBytes } from './accept.js'
 import type { Arrival, DownstreamContext } from './context.js'
-import { owesForEver } from './ending.js'
+import { mayLeave, owesForEver, type Urgency } from './ending.js'
+import { observeRead } from './observing.js'
 import { Unread } from './unread.js'
-
-export type { DownstreamContext, DownstreamLimits } from './context.js'
 
 /** Reading goes on behind a held command as far as this: only so is it noticed that the application has gone. */
 const HELD_BYTES = 16 * 1024
 
 /** How often replies to a pipeline linger because other servers have not answered their part of it yet: one write costs more than all else. */
 const LINGERS = 2
+
+/** How long an application may take to end its side of a connection that was ended here, ms. */
+const END_TIME = 1000
 
 /** The command at hand, of whichever connection: there is only one at a time. */
 const frameAtHand: Frame = { buf: Buffer.alloc(0), start: 0, end: 0, argc: 0, inHand: 0, commands: 0 }
@@ -66,6 +68,8 @@ export class DownstreamConnection implements Downstream, TurnTask {
   #finishing = false
   /** True after the application said that it sends no more. */
   #ended = false
+  /** When the application has had its time to end its side too, ms. */
+  #endsAt = Infinity
   readonly #resumption: TurnTask = { queued: false, run: () => this.#resume() }
 
   constructor(
@@ -159,7 +163,7 @@ export class DownstreamConnection implements Downstream, TurnTask {
     if (this.#unread.tooMuch) return this.destroy('slow')
     if (!this.#finishing || this.session.ring.length > 0) return
     this.session.subscriber?.leave()
-    this.#socket.end(() => this.destroy('finished'))
+    this.#socket.end(() => this.#awaitEnd())
   }
 
   // Reading
@@ -213,29 +217,15 @@ export class DownstreamConnection implements Downstream, TurnTask {
       }
       commands += frameAtHand.commands
       frame = pos = frameAtHand.end
-      if (this.session.closed || this.#finishing) return this.#finishRead()
+      if (this.session.closed || this.#finishing) return reads.gather.close()
     }
     if (pos > frame && this.session.held === null) frame = this.#streamLarge(bytes, frame, pos)
     this.#scanned = pos - frame
     this.#carry.keep(bytes, frame, end)
     const full = this.#carry.length > (this.session.held === null ? 0 : HELD_BYTES)
     if (full && (this.session.held !== null || this.#unread.choked)) this.#socket.pause()
-    this.#finishRead()
-    if (commands > 0) this.#observeRead(commands)
-  }
-
-  #finishRead(): void {
-    this.context.reads.gather.close()
-  }
-
-  #observeRead(commands: number): void {
-    this.context.dispatch.recorder.pipeline(commands)
-    this.session.account.commands += commands
-    if (commands === 1) return
-    const newest = this.session.ring.at(this.session.ring.length - 1)
-    if (newest === undefined || newest.endsPipeline) return
-    newest.endsPipeline = true
-    this.session.pipelines++
+    reads.gather.close()
+    if (commands > 0) observeRead(this.session, commands)
   }
 
   /** Takes in what a scan found; false if that has to wait. */
@@ -327,16 +317,28 @@ export class DownstreamConnection implements Downstream, TurnTask {
   #end(): void {
     this.#ended = true
     const { session } = this
-    if (owesForEver(this.session) || this.#large !== null) return this.destroy('gone')
+    if (this.#endsAt !== Infinity) return this.destroy('finished')
+    if (owesForEver(session) || this.#large !== null) return this.destroy('gone')
     // Held commands come first; this is called again after them.
     if (session.held === null && !this.#unread.choked) this.finish()
   }
 
-  /** Ends the connection if nothing is owed on it, or nothing that could be waited for. */
-  finishWhenIdle(): void {
-    const mayLeave = this.session.isIdle || (this.session.subscribed && this.session.isQuiet)
-    if (owesForEver(this.session)) this.destroy('shutdown')
-    else if (mayLeave && !this.#unread.choked && !this.#resumption.queued) this.finish()
+  /**
+   * Everything is written. What still comes is dropped, not executed: to close at once would make the system answer it with a
+   * reset, and forget replies that have not been read.
+   */
+  #awaitEnd(): void {
+    if (this.#ended) return this.destroy('finished')
+    this.#endsAt = this.context.dispatch.clock.now + END_TIME
+    this.#socket.resume()
+  }
+
+  /** Ends the connection if that breaks nothing off; true if so. */
+  leave(urgency: Urgency): boolean {
+    if (this.#finishing || this.#unread.choked || this.#resumption.queued) return false
+    if (this.#isUnfinished() || !mayLeave(this.session, urgency)) return false
+    this.finish()
+    return true
   }
 
   #arrive({ luggage, rest = '' }: Arrival): void {
@@ -367,6 +369,7 @@ export class DownstreamConnection implements Downstream, TurnTask {
 
   /** Called several times a second: ends the connection if it has been in the way, or of no use, for too long. */
   sweep(now: number): void {
+    if (now > this.#endsAt) return this.destroy('finished')
     const { stallTimeout, idleTimeout } = this.context.limits
     this.#accountUnread()
     if (this.#unread.sweep(now, unsentBytes(this.#socket), this.#carry.length > 0)) this.resume()

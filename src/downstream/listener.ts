@@ -7,8 +7,8 @@ import { ERROR_FRAMES } from '../errors.js'
 import type { Guard } from '../guard/guard.js'
 import type { Entrance } from '../sockets/entrance.js'
 import type { EventLog } from '../util/log.js'
-import type { Arrival } from './context.js'
-import { DownstreamConnection, type DownstreamContext } from './connection.js'
+import { DownstreamConnection } from './connection.js'
+import type { Arrival, DownstreamContext } from './context.js'
 import { TlsGate } from './tls-gate.js'
 
 export interface ListenerOptions {

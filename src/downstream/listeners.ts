@@ -4,8 +4,8 @@ import type { Config } from '../config/config.js'
 import type { Prepared } from '../config/part.js'
 import type { EntranceAt } from '../sockets/entrance.js'
 import type { EventLog } from '../util/log.js'
-import type { DownstreamConnection, DownstreamContext } from './connection.js'
-import type { Arrival } from './context.js'
+import type { DownstreamConnection } from './connection.js'
+import type { Arrival, DownstreamContext } from './context.js'
 import { Listener, type ListenerOptions } from './listener.js'
 
 /** All listeners, which share connections and limits. */
@@ -34,16 +34,10 @@ export class Listeners {
     this.#announce()
   }
 
-  /** Connections that are there or will be when TLS is agreed upon. */
-  get size(): number {
-    return this.connections.size + this.#handshaking.count
-  }
-
-  /** Takes in a connection that another process has let in, or that has moved here; one whose listener is no more has to go. */
-  arrive(at: string, socket: Socket, arrival: Arrival | null): void {
+  /** Takes in a connection that has moved here; one whose listener is no more has to go. */
+  arrive(at: string, socket: Socket, arrival: Arrival): void {
     const listener = this.#all.find(({ options }) => describeAddress(options.address) === at)
     if (listener === undefined) socket.destroy()
-    else if (arrival === null) listener.take(socket)
     else listener.arrive(socket, arrival)
   }
 

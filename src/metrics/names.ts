@@ -52,6 +52,7 @@ export const METRICS: MetricRow[] = [
     collect: () => [[[buildInfo.version, buildInfo.node], 1]],
   },
   byLabel('respool_config_reloads_total', 'result', 'Times that the configuration was read again.', (r) => r.reloads),
+  figure('respool_draining', '1 once it was told to stop, else 0.', (r) => r.draining),
   figure(
     'respool_config_hash',
     'A number made of the configuration that runs: the same for the same one.',
@@ -132,7 +133,6 @@ export const METRICS: MetricRow[] = [
     (r) => r.topologyChanges,
   ),
   count('respool_script_loads_total', 'Scripts that respool loaded ahead of an EVALSHA.', (r) => r.scriptLoads),
-  count('respool_worker_losses_total', 'Workers that ended unasked and were replaced.', (r) => r.workerLosses),
   count('respool_downstream_accepted_total', 'Downstream connections accepted.', (r) => r.connectionsAccepted),
   count('respool_downstream_refused_total', 'Downstream connections refused by a limit.', (r) => r.connectionsRefused),
   byLabel('respool_logins_total', 'result', 'Logins of applications, by what became of them.', (r) => r.logins),

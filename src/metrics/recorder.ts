@@ -67,6 +67,9 @@ export class Recorder {
   configLoadedAt = 0
   configPending = 0
 
+  /** 1 from when it was told to stop. */
+  draining = 0
+
   /** Bytes read from and written to downstreams. */
   bytesIn = 0
   bytesOut = 0
@@ -79,8 +82,6 @@ export class Recorder {
   slowSubscribers = 0
   /** Scripts loaded on respool's own account. */
   scriptLoads = 0
-  /** Workers that have ended unasked. */
-  workerLosses = 0
   connectionsAccepted = 0
   connectionsRefused = 0
 

@@ -109,6 +109,7 @@ export class Endpoint implements ConnectionOwner, LaneOwner, LeaseOwner, Subscri
 
   /** Why nothing can be sent now, or null if waiting makes sense. */
   get outage(): ErrorCode | null {
+    if (this.#stopped) return 'stopping'
     return this.retired ? 'upstreamDown' : this.#reachability.outage
   }
 
@@ -234,6 +235,7 @@ export class Endpoint implements ConnectionOwner, LaneOwner, LeaseOwner, Subscri
     this.#reachability.stop()
     for (const connection of [...this.members.keys()]) connection.close('shutdown', '')
     this.subscriptions.link.connection?.close('shutdown', '')
+    for (const lane of this.lanes.values()) lane.refuseAll('stopping')
   }
 
   // ConnectionOwner
@@ -340,8 +342,7 @@ export class Endpoint implements ConnectionOwner, LaneOwner, LeaseOwner, Subscri
     if (failure.code === 'dbOutOfRange') {
       // Redis is well; only this lane's database does not exist.
       lane.failure = failure.code
-      lane.waiting.refuseAll(failure.code)
-      lane.leaseWaiting.refuseAll(failure.code)
+      lane.refuseAll(failure.code)
       connection.close('discarded', failure.text)
       return
     }

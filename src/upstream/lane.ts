@@ -64,6 +64,12 @@ export class Lane {
     return this.#pickOther()
   }
 
+  /** Waiting for a connection is no use to anybody. */
+  refuseAll(code: ErrorCode): void {
+    this.waiting.refuseAll(code)
+    this.leaseWaiting.refuseAll(code)
+  }
+
   #pickOther(): UpstreamConnection | null {
     let fallback: UpstreamConnection | null = null
     for (const connection of this.shared) {

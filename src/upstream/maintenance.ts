@@ -29,9 +29,7 @@ export function sweep(endpoint: Endpoint, now: number): void {
   const outage = endpoint.outage
   for (const lane of endpoint.lanes.values()) {
     sweepWaiters(endpoint, lane, now)
-    if (outage === null) continue
-    lane.waiting.refuseAll(outage)
-    lane.leaseWaiting.refuseAll(outage)
+    if (outage !== null) lane.refuseAll(outage)
   }
   endpoint.ensureMinimum()
 }

@@ -5,6 +5,9 @@
 export const EVENTS = {
   // Life
   started: 'It listens and serves. `listening`: addresses; `upstream`: where commands go.',
+  draining: 'It was told to stop, and goes on accepting for a while. `notice`, `timeout`: ms; `connections`: how many.',
+  accepts_no_more: 'It accepts no more; connections end as they become idle. `connections`.',
+  drain_cut: 'The time is over: what is not answered gets an error. `connections`: how many are left.',
   stopped: 'It has ended as it was asked to.',
   start_failed: 'It could not start, and ends. `err`.',
   fault: 'An error that nobody expected; it ends. `err`.',
@@ -15,8 +18,6 @@ export const EVENTS = {
   succession_started: 'A successor has been started, which takes over. `successor`: its process.',
   succession_done: 'It has taken over; this process ends. `successor`.',
   succession_failed: 'It could not take over; this process goes on. `error`.',
-  workers_started: 'All workers serve. `workers`: their processes.',
-  worker_lost: 'A worker has ended unasked, and is replaced. `worker`: its number; `pid`; `how`: signal or exit code.',
   socket_unused: 'A socket was passed on that the configuration has no use for. `socket`.',
   notify_failed: 'The service manager could not be told how things are. `states`, `error`.',
   log_overflow: 'So many kinds of events come at once that some are left out. `suppressed`: how many.',

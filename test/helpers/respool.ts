@@ -27,6 +27,8 @@ export interface Respool {
   output(): string
   /** The events in the log with that name. */
   events(name: string): Record<string, unknown>[]
+  /** The exit code, when it has ended of itself. */
+  exited(): Promise<number>
   /** Sends a signal (SIGTERM unless told) and gives the exit code; 137 when it had to be killed. */
   stop(signal?: NodeJS.Signals): Promise<number>
   /** A metric's value now, summed over the series that bear at least these labels. */
@@ -81,6 +83,7 @@ export async function startRespool(options: RespoolOptions): Promise<Respool> {
         .split('\n')
         .filter((line) => line.includes(`"event":"${name}"`))
         .map((line) => JSON.parse(line) as Record<string, unknown>),
+    exited: () => child.exited,
     async stop(signal = 'SIGTERM') {
       const code = await child.stop(signal)
       removeDirectory(dir)
@@ -104,6 +107,7 @@ export function residentBytes(pid: number): number {
 
 interface Settings {
   listen?: (string | object)[]
+  drain?: object
 }
 
 function commandLine(options: RespoolOptions, listen: string[], adminPort: number, configPath?: string) {
@@ -114,10 +118,14 @@ function commandLine(options: RespoolOptions, listen: string[], adminPort: numbe
   return [...args, ...(options.args ?? [])]
 }
 
+/** Tests that are not about the end do not wait for it. */
+const BRIEF = { RESPOOL_DRAIN_NOTICE: '0', RESPOOL_DRAIN_TIMEOUT: '1s' }
+
 /** The caller's environment without settings of the proxy that happen to be there. */
 function environment(options: RespoolOptions): NodeJS.ProcessEnv {
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('RESPOOL_'))
-  return { ...Object.fromEntries(inherited), ...options.env }
+  const config: Settings | undefined = options.config
+  return { ...Object.fromEntries(inherited), ...(config?.drain === undefined ? BRIEF : {}), ...options.env }
 }
 
 async function answers(port: number, admin: string): Promise<boolean> {

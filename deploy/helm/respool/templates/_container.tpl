@@ -11,7 +11,7 @@
 {{- toYaml $config -}}
 {{- end -}}
 
-{{/* respool does not look at its file again: a changed one is for new pods. */}}
+{{/* Not every key can be taken over while respool runs: a changed configuration is for new pods. */}}
 {{- define "respool.podAnnotations" -}}
 checksum/respool-config: {{ include "respool.config" . | sha256sum }}
 {{- end -}}
