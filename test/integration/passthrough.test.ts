@@ -265,6 +265,18 @@ describe('pass-through of logins', { timeout: 120_000 + COMMANDS / 5 }, () => {
     assert.match(await ask(client, 'ACL', 'WHOAMI'), /alice/)
   })
 
+  it('tracking redirects to no stranger and no other user, who would get a connection that is not theirs', async () => {
+    const [alice, stranger, bob] = [await as('alice'), await connect(), await as('bob')]
+    const id = Number((await ask(bob, 'CLIENT', 'ID')).slice(1))
+    for (const other of [id - 1, id])
+      assert.match(await ask(alice, 'CLIENT', 'TRACKING', 'ON', 'REDIRECT', other), /^-ERR .*does not exist/)
+    assert.equal(await ask(stranger, 'AUTH', 'bob', USERS.bob), '+OK\r\n')
+    for (const client of [stranger, bob]) {
+      assert.equal(await ask(client, 'WATCH', 'bob:k'), '+OK\r\n')
+      assert.match(await ask(client, 'ACL', 'WHOAMI'), /bob/)
+    }
+  })
+
   it('logins are bounded, those that nobody uses give way, and each has so many connections only', async () => {
     const [one, small] = await proxy(test, redis.url, { maxLogins: 1, connections: 1, leases: 2 })
     const alice = await as('alice', small)

@@ -43,9 +43,12 @@ function redirects(args: Arguments): number[] {
   return found
 }
 
-function targetOf(session: Session, text: string): Session | null {
+/** One that has not logged in, or as somebody else, would get a connection that is not its own. */
+function targetOf({ context }: Session, text: string): Session | null {
   const id = parseInteger(text)
-  return id === null ? null : (session.context.registry.get(id) ?? null)
+  const target = id === null ? undefined : context.registry.get(id)
+  if (target === undefined || target.mode.current === 'locked') return null
+  return target.context.topology === context.topology ? target : null
 }
 
 /** Null if the target has got its connection. */
