@@ -1,8 +1,8 @@
 import type { CommandSpec } from '../commands/spec.js'
 import { Arguments } from '../resp/arguments.js'
-import { error, quoted } from '../resp/encode.js'
+import { error } from '../resp/encode.js'
 import { ERRORS } from '../errors.js'
-import { faultOf } from './local/syntax.js'
+import { faultOf, unknownCommand } from './local/syntax.js'
 import { answerLocally, HTTP_NAMES, refuse } from './open.js'
 import type { Frame } from './send.js'
 import type { Session } from './session.js'
@@ -10,14 +10,11 @@ import type { Session } from './session.js'
 /** What can be said before a login. */
 const FREE = ['auth', 'hello', 'quit', 'reset']
 
-/** Bytes of arguments that Redis shows of a command that it does not know. */
-const SHOWN = 128
-
 /** A session that has to log in first. Faults are judged before that, as by Redis. */
 export function dispatchLocked(session: Session, spec: CommandSpec, frame: Frame): boolean {
   if (HTTP_NAMES.includes(spec.name)) return refuse(session, spec)
   const args = new Arguments(frame.buf, frame.start, frame.end)
-  const fault = spec === session.context.table.other ? unknown(args) : early(spec, args)
+  const fault = spec === session.context.table.other ? unknownCommand(args) : early(spec, args)
   if (fault === null && FREE.includes(spec.name)) return answerLocally(session, spec, frame)
   const text = fault ?? knock(session)
   session.answer(spec, error(spec.name === 'exec' ? aborted(text) : text), true)
@@ -37,13 +34,4 @@ const aborted = (text: string): string => `EXECABORT Transaction discarded becau
 /** That PING takes one argument only Redis finds out when it carries it out. */
 function early(spec: CommandSpec, args: Arguments): string | null {
   return spec.name === 'ping' ? null : faultOf(spec, args)
-}
-
-function unknown(args: Arguments): string {
-  let shown = ''
-  for (const text of args.texts(1)) {
-    if (shown.length >= SHOWN) break
-    shown += `'${quoted(text).slice(0, SHOWN - shown.length)}' `
-  }
-  return `ERR unknown command '${quoted(args.text(0))}', with args beginning with: ${shown}`
 }

@@ -2,7 +2,7 @@ import { type CommandSpec, isBlocking } from '../commands/spec.js'
 import { Arguments } from '../resp/arguments.js'
 import { error, nullArray, OK, QUEUED } from '../resp/encode.js'
 import { isHarmless, isStandIn, movesSession } from './local/local.js'
-import { faultOf, hasArity } from './local/syntax.js'
+import { faultOf, hasArity, unknownCommand } from './local/syntax.js'
 import { answerLocally, dispatchOpen, dispatchTransaction, refuse, refuseAs, tiesSubscriptions } from './open.js'
 import { publish, recountLast } from './publish.js'
 import { reasonOf, relay } from './relay.js'
@@ -115,7 +115,8 @@ export function dispatchSpoilt(session: Session, spec: CommandSpec, frame: Frame
  * cluster were watched, that they have changed, as they may go elsewhere at any time.
  */
 export function dispatchDiscarding(session: Session, spec: CommandSpec, frame: Frame): boolean {
-  const fault = faultOf(spec, new Arguments(frame.buf, frame.start, frame.end))
+  const args = new Arguments(frame.buf, frame.start, frame.end)
+  const fault = spec === session.context.table.other ? unknownCommand(args) : faultOf(spec, args)
   if (fault !== null) return discardFaulty(session, spec, fault)
   switch (spec.name) {
     case 'quit':

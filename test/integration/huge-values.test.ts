@@ -21,7 +21,9 @@ describe('huge values', { timeout: 120_000 }, () => {
   before(async () => {
     redis = suite.add(await startRedis())
     direct = suite.client(await RawClient.connect(redis.port))
-    respool = suite.add(await startRespool({ upstream: redis.url }))
+    // On a busy machine Redis takes seconds to copy the value, before it sends the first byte.
+    const config = { upstream: { commandTimeout: '20s' } }
+    respool = suite.add(await startRespool({ upstream: redis.url, config }))
   })
   after(() => suite.run())
 

@@ -33,3 +33,16 @@ export function faultOf(spec: CommandSpec, args: Arguments): string | null {
     return `ERR unknown subcommand '${quoted(args.text(1))}'. Try ${spec.name.toUpperCase()} HELP.`
   return null
 }
+
+/** Bytes of arguments that Redis shows of a command that it does not know. */
+const SHOWN = 128
+
+/** What Redis says to a name that it does not know. */
+export function unknownCommand(args: Arguments): string {
+  let shown = ''
+  for (const text of args.texts(1)) {
+    if (shown.length >= SHOWN) break
+    shown += `'${quoted(text).slice(0, SHOWN - shown.length)}' `
+  }
+  return `ERR unknown command '${quoted(args.text(0))}', with args beginning with: ${shown}`
+}

@@ -19,6 +19,7 @@ export const transactions = family('transactions', {
     'ECHO words',
     'EXEC',
   ],
+  'unknown commands in one that fails': ['MULTI', 'CLUSTER BOGUS', "BOGUS two words it's", 'GET k', 'EXEC', 'BOGUS'],
   DISCARD: ['MULTI', 'SET k v', 'DISCARD', 'GET k', 'MULTI', 'SET k w', 'EXEC', 'GET k', 'DISCARD', 'DISCARD x'],
   misuse: [
     'EXEC',
@@ -117,7 +118,7 @@ export const transactions = family('transactions', {
     'GET other',
     'EXEC',
   ],
-  'all keys inside': ['SET a 1', 'SET b 2', 'MULTI', 'DBSIZE', 'EXEC', 'MULTI', 'KEYS *', 'GET a', 'FLUSHALL', 'EXEC'],
+  'all keys inside': ['SET a 1', 'SET b 2', 'MULTI', 'DBSIZE', 'EXEC', 'MULTI', 'KEYS a*', 'GET a', 'FLUSHALL', 'EXEC'],
   'all keys while watching': [
     'MSET a 1 b 2 c 3',
     'WATCH a',
