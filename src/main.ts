@@ -2,23 +2,24 @@
 import { readFileSync } from 'node:fs'
 import type { Logger } from 'pino'
 import { createAdmin } from './admin/server.js'
-import type { Address, Config } from './config/config.js'
+import type { Config } from './config/config.js'
 import { usage } from './config/command-line.js'
 import { describeProblems, load, type Sources } from './config/load.js'
-import { printable, publicConfig } from './config/render.js'
+import { printable } from './config/render.js'
+import type { Spans } from './dispatch/spans.js'
 import type { Take } from './downstream/moving.js'
 import { type Level, LogLevel } from './life/log-level.js'
 import { Reloads } from './life/reloads.js'
-import { createRegistry } from './metrics/exporter.js'
-import { vitalsOf } from './metrics/vitals.js'
+import { Crew } from './process/crew.js'
 import { Notifier } from './process/notifier.js'
 import { Predecessor } from './process/predecessor.js'
+import { shownOf } from './process/shown.js'
 import { Succession } from './process/successor.js'
 import { Proxy } from './proxy.js'
 import { Accepting } from './sockets/entrance.js'
 import { Inherited } from './sockets/inherited.js'
 import { Sockets } from './sockets/sockets.js'
-import type { Tracing } from './tracing/otlp.js'
+import { tracingOf } from './tracing/tracing-of.js'
 import { createLogger, EventLog } from './util/log.js'
 
 /** Exit codes: scripts and process managers rely on them. */
@@ -59,16 +60,16 @@ async function run(config: Config, sources: Sources, inherited: Inherited, prede
   const logger = createLogger(config.log.level)
   const log = new EventLog(logger)
   const sockets = new Sockets(inherited)
-  const tracing = await tracingOf(config, log)
-  const entranceAt = (address: Address) => new Accepting(address, sockets, log)
-  const proxy = new Proxy(config, log, { entranceAt, firstId: predecessor.firstId, spans: tracing })
-  const notifier = new Notifier(process.env, process.pid, log)
-  const succession = new Succession(sockets, notifier, log, () => proxy.nextId)
+  // Several workers trace by themselves.
+  const tracing = config.workers > 1 ? null : await tracingOf(config, log)
   const level = new LogLevel(config, logger)
-  proxy.parts.push(level)
-  const reloads = new Reloads(sources, proxy, proxy.recorder, log)
+  const service = serviceOf(config, log, sockets, level, predecessor.firstId, tracing)
+  const notifier = new Notifier(process.env, process.pid, log)
+  const succession = new Succession(sockets, notifier, log, () => service.nextId)
+  service.parts.push(level)
+  const reloads = new Reloads(sources, service, service.recorder, log)
   const drain = (): void => void (stopping || stop(EXIT.clean))
-  const admin = createAdmin({ ...shownOf(proxy), ...callsOf(proxy, reloads, level), drain }, logger)
+  const admin = createAdmin({ ...shownOf(service), ...callsOf(service, reloads, level), drain }, logger)
 
   let stopping = false
   const stop = async (code: number, notice?: number): Promise<void> => {
@@ -78,7 +79,7 @@ async function run(config: Config, sources: Sources, inherited: Inherited, prede
     succession.cancel()
     void notifier.tell('STOPPING=1')
     reloads.stop()
-    await proxy.stop(notice)
+    await service.stop(notice)
     await end(code)
   }
   const end = async (code: number): Promise<void> => {
@@ -92,7 +93,7 @@ async function run(config: Config, sources: Sources, inherited: Inherited, prede
   const handOver = async (take: Take | null): Promise<void> => {
     stopping = true
     sockets.close(admin.server)
-    await proxy.leave(take)
+    await service.leave(take)
     await end(EXIT.clean)
   }
   process.on('SIGUSR2', () => void succession.begin(handOver))
@@ -108,18 +109,31 @@ async function run(config: Config, sources: Sources, inherited: Inherited, prede
       await admin.ready()
       await sockets.listen(admin.server, 'admin', config.admin)
     }
-    await proxy.start()
+    await service.start()
     sockets.closeUnused(log)
     void notifier.tell('READY=1')
     await predecessor.relieve(
-      () => proxy.ready().ready,
-      (at, socket, arrival) => proxy.arrive(at, socket, arrival),
+      () => service.ready().ready,
+      (at, socket, arrival) => service.arrive(at, socket, arrival),
     )
   } catch (error) {
     logger.fatal({ event: 'start_failed', err: error })
     process.stderr.write(`respool: ${(error as Error).message}\n`)
     await stop(EXIT.fault)
   }
+}
+
+/** What does the work: this process, or several others. */
+function serviceOf(
+  config: Config,
+  log: EventLog,
+  sockets: Sockets,
+  level: LogLevel,
+  firstId: number,
+  spans: Spans | null,
+): Proxy | Crew {
+  if (config.workers > 1) return new Crew(config, log, sockets, firstId, () => level.current)
+  return new Proxy(config, log, { entranceAt: (address) => new Accepting(address, sockets, log), firstId, spans })
 }
 
 function endWithFaults(logger: Logger): void {
@@ -129,37 +143,15 @@ function endWithFaults(logger: Logger): void {
   })
 }
 
-/** OpenTelemetry is large, and loaded only where it is wanted. */
-async function tracingOf({ tracing: { endpoint, sampleRatio } }: Config, log: EventLog): Promise<Tracing | null> {
-  if (endpoint === undefined) return null
-  const { startTracing } = await import('./tracing/otlp.js')
-  return startTracing(endpoint, sampleRatio, log)
-}
-
-/** What the admin server shows. */
-function shownOf(proxy: Proxy) {
-  const nameOf = (id: number) => proxy.table.byId(id).name
-  return {
-    registry: createRegistry(proxy.recorder, nameOf, () => proxy.snapshot()),
-    ready: () => proxy.ready(),
-    started: () => proxy.started(),
-    stats: () => proxy.stats(),
-    vitals: () => vitalsOf(proxy.recorder, nameOf),
-    topology: () => proxy.topology(),
-    clients: (most?: number) => proxy.clients(most),
-    config: () => publicConfig(proxy.config),
-    slowlog: () => proxy.guards.slowlog(),
-    hotkeys: () => proxy.guards.hotkeys(),
-    audit: () => proxy.guards.audit(),
-  }
-}
-
 /** What it can be told to do. */
-function callsOf(proxy: Proxy, reloads: Reloads, level: LogLevel) {
+function callsOf(service: Proxy | Crew, reloads: Reloads, level: LogLevel) {
   return {
-    token: () => proxy.config.adminToken,
+    token: () => service.config.adminToken,
     reload: () => reloads.reload('call'),
-    setLogLevel: (wanted: Level) => (level.current = wanted),
+    setLogLevel: (wanted: Level) => {
+      level.current = wanted
+      if (service instanceof Crew) service.setLevel(wanted)
+    },
   }
 }
 

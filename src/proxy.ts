@@ -222,8 +222,8 @@ export class Proxy {
     this.log.event('info', 'stopped', {})
   }
 
-  /** Takes in an application that was elsewhere before. */
-  arrive(at: string, socket: Socket, arrival: Arrival): void {
+  /** Takes in an application that another process has let in (null), or that was elsewhere before. */
+  arrive(at: string, socket: Socket, arrival: Arrival | null): void {
     this.#listeners.arrive(at, socket, arrival)
   }
 
@@ -239,6 +239,11 @@ export class Proxy {
 
   started(): boolean {
     return this.#started
+  }
+
+  /** Connections of applications, also those that TLS is not agreed upon yet. */
+  get applications(): number {
+    return this.#listeners.size
   }
 
   /** The id that the next session gets. */

@@ -31,7 +31,7 @@ export function addPage(app: FastifyInstance, source: AdminSource, log: Logger):
   )
 
   const events = new Broadcast(
-    () => JSON.stringify(takeSample(source)),
+    async () => JSON.stringify(await takeSample(source)),
     MOST_LISTENERS,
     (err) => log.error({ event: 'admin_error', route: '/events', err }),
   )

@@ -5,17 +5,25 @@ import type { AdminSource } from './source.js'
 const MOST_CLIENTS = 50
 
 /** What the status page shows of one moment. */
-export function takeSample(source: AdminSource): object {
+export async function takeSample(source: AdminSource): Promise<object> {
+  const [vitals, stats, topology, slowlog, hotkeys, clients] = await Promise.all([
+    source.vitals(),
+    source.stats(),
+    source.topology(),
+    source.slowlog(),
+    source.hotkeys(),
+    source.clients(MOST_CLIENTS),
+  ])
   return {
     version: buildInfo.version,
     // Never runs backwards, except in another process.
     uptime: process.uptime(),
     ...source.ready(),
-    vitals: source.vitals(),
-    stats: source.stats(),
-    topology: source.topology(),
-    slowlog: source.slowlog(),
-    hotkeys: source.hotkeys(),
-    clients: source.clients(MOST_CLIENTS),
+    vitals,
+    stats,
+    topology,
+    slowlog,
+    hotkeys,
+    clients,
   }
 }

@@ -4,23 +4,26 @@ import type { Vitals } from '../metrics/vitals.js'
 
 export type LogLevel = Config['log']['level']
 
+/** Several processes have to be asked first. */
+type Later<T> = T | Promise<T>
+
 /** What the admin server shows of the running proxy. Secrets are already hidden in what these give. */
 export interface AdminSource {
-  registry: Registry
+  registry: Pick<Registry, 'metrics' | 'contentType'>
   /** Whether traffic should be sent here, and if not, why. */
   ready(): { ready: boolean; reasons: string[] }
   /** Whether start-up is over. */
   started(): boolean
-  stats(): object
-  vitals(): Vitals
-  topology(): object
+  stats(): Later<object>
+  vitals(): Later<Vitals>
+  topology(): Later<object>
   /** @param most if given, only so many: those that were active last */
-  clients(most?: number): object[]
+  clients(most?: number): Later<object[]>
   config(): object
   /** Commands that took long, keys that are used most, and what an audit has found. */
-  slowlog(): object
-  hotkeys(): object
-  audit(): object
+  slowlog(): Later<object>
+  hotkeys(): Later<object>
+  audit(): Later<object>
 
   /** What calls that change something must bear; null if nothing was configured. */
   token(): string | null

@@ -18,12 +18,28 @@ const ordered = (paths: [string, string], violated: (settings: Settings) => bool
     violated(settings) ? `must not be more than ${paths[1]} (lower it, or raise ${paths[1]})` : null,
 })
 
+/** Each worker must get some of it. */
+function divided(path: string, total: (settings: Settings) => number): Constraint {
+  return {
+    paths: ['workers', path],
+    violation: (settings) =>
+      total(settings) < settings.workers
+        ? `must not be more than ${path}, which is divided among the workers (raise ${path}, or have fewer workers)`
+        : null,
+  }
+}
+
 export const CONSTRAINTS: readonly Constraint[] = [
   ordered(['pool.min', 'pool.max'], ({ pool }) => pool.min > pool.max),
   ordered(['upstream.reconnect.minDelay', 'upstream.reconnect.maxDelay'], ({ upstream: { reconnect } }) => {
     return reconnect.minDelay > reconnect.maxDelay
   }),
   ordered(['limits.outputBytes', 'limits.bufferedBytes'], ({ limits }) => limits.outputBytes > limits.bufferedBytes),
+  divided('pool.max', ({ pool }) => pool.max),
+  divided('pool.leases.max', ({ pool }) => pool.leases.max),
+  divided('pool.leases.maxBlocking', ({ pool }) => pool.leases.maxBlocking || Infinity),
+  divided('limits.connections', ({ limits }) => limits.connections),
+  { paths: ['limits.bufferedBytes', 'workers', 'limits.outputBytes'], violation: smallShares },
   { paths: ['upstream.url', 'listen'], violation: loop },
   { paths: ['listen'], violation: sharedListener },
   { paths: ['listen', 'upstream.url'], violation: oneForMany },
@@ -33,6 +49,11 @@ export const CONSTRAINTS: readonly Constraint[] = [
   ...TLS_CONSTRAINTS,
   ...ACCESS_CONSTRAINTS,
 ]
+
+function smallShares({ workers, limits }: Settings): string | null {
+  if (workers === 1 || limits.bufferedBytes / workers >= limits.outputBytes) return null
+  return 'is divided among the workers, and less than limits.outputBytes for each of them (raise it, or have fewer workers)'
+}
 
 function loop({ listen, upstream }: Settings): string | null {
   const own = listen.find(({ address }) => upstream.url?.endpoints.some((endpoint) => reaches(endpoint, address)))

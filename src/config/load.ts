@@ -10,7 +10,6 @@ import { defaultOf, keyAt, KEYS } from './keys.js'
 import { get, Layer, put } from './layer.js'
 import type { ConfigProblem } from './mistake.js'
 import type { Settings } from './schema.js'
-import { UNSUPPORTED } from './support.js'
 import { tlsProblems } from './tls.js'
 import { readYaml } from './yaml-file.js'
 
@@ -98,13 +97,7 @@ function conflicts(settings: Settings, layers: readonly Layer[]): ConfigProblem[
     const layer = decider(layers, path)
     return layer === undefined || get(layer.settings, keyAt(path).segments) !== undefined
   }
-  const rows = [
-    ...CONSTRAINTS.map(({ paths, violation }) => ({ paths, message: violation(settings) })),
-    ...UNSUPPORTED.map(({ path, what, wanted }) => ({
-      paths: [path],
-      message: wanted(settings) ? `${what} is not supported by this version` : null,
-    })),
-  ]
+  const rows = CONSTRAINTS.map(({ paths, violation }) => ({ paths, message: violation(settings) }))
   return rows.flatMap(({ paths, message }) => {
     const path = paths.find((each) => decider(layers, each) !== undefined)
     if (message === null || path === undefined || !paths.every(usable)) return []

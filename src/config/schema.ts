@@ -276,7 +276,7 @@ export const schema = section('Configuration of respool.', {
       sampleRatio: fraction(0.01, 'Part of the commands that get a span.', { minimum: 0, maximum: 1 }),
     },
   ),
-  workers: integer(1, 'Processes that share the work.', { minimum: 1, maximum: 256 }),
+  workers: integer(1, 'Processes that share the work, and the limits of the whole.', { minimum: 1, maximum: 256 }),
 })
 
 /** What the file's keys decode to, with defaults filled in. */

@@ -18,7 +18,7 @@ export interface Luggage {
 
 /**
  * Keeps a session from taking further commands, so that it can be packed once the last one is answered. False if something connects
- * it with this process: a lease, and so a transaction, a blocking call or tracking; subscriptions; a login that was asked for; or anything that
+ * it with this process: a login, a lease, and so a transaction, a blocking call or tracking; subscriptions; a login that was asked for; or anything that
  * holds it up.
  */
 export function holdForMove(session: Session): boolean {
@@ -26,6 +26,8 @@ export function holdForMove(session: Session): boolean {
   if (session.held !== null || session.mode.current !== 'open' || session.pooling !== 'command') return false
   // Another process could not tell that it has logged in, nor as whom.
   if (!session.lobby.door.open) return false
+  // What it has logged in with stays here.
+  if (!session.context.door.open) return false
   if (session.lease !== null || session.anchor.exists || session.subscribed || session.partial) return false
   session.hold('moving')
   return true

@@ -34,10 +34,16 @@ export class Listeners {
     this.#announce()
   }
 
-  /** Takes in a connection that has moved here; one whose listener is no more has to go. */
-  arrive(at: string, socket: Socket, arrival: Arrival): void {
+  /** Connections that are there or will be when TLS is agreed upon. */
+  get size(): number {
+    return this.connections.size + this.#handshaking.count
+  }
+
+  /** Takes in a connection that another process has let in, or that has moved here; one whose listener is no more has to go. */
+  arrive(at: string, socket: Socket, arrival: Arrival | null): void {
     const listener = this.#all.find(({ options }) => describeAddress(options.address) === at)
     if (listener === undefined) socket.destroy()
+    else if (arrival === null) listener.take(socket)
     else listener.arrive(socket, arrival)
   }
 

@@ -66,6 +66,8 @@ export class Guard {
   slowFrom = Infinity
   /** Commands until the next one whose keys are looked at. */
   left: number
+  /** True if a command could be denied, so that none may pass unseen. */
+  denies = false
   /** Null if nothing is audited. */
   audit: Audit | null = null
   #settings: GuardSettings
@@ -91,9 +93,12 @@ export class Guard {
     else this.audit ??= new Audit(new Date())
     this.#settings = settings
     this.#rules = [...own.rules, ...settings.rules]
+    const { bigRequest, manyKeys, noTtl, endlessBlock } = settings
+    const actions = [...this.#rules, bigRequest, manyKeys, noTtl, { action: endlessBlock }]
+    this.denies = !audits && actions.some(({ action }) => action === 'deny')
     this.plain = new Uint8Array(this.capacity)
     this.#checks.length = 0
-    this.bigRequest = settings.bigRequest.action === 'allow' ? Infinity : settings.bigRequest.bytes
+    this.bigRequest = bigRequest.action === 'allow' ? Infinity : bigRequest.bytes
     this.bigReply = settings.bigReply.action === 'allow' ? Infinity : settings.bigReply.bytes
     this.slowFrom = settings.slowLog.threshold === 0 ? Infinity : settings.slowLog.threshold
     this.left = this.shared.hotKeys.next()
@@ -102,11 +107,6 @@ export class Guard {
   /** The rules in force, those of the listener itself first. */
   get rules(): readonly Rule[] {
     return this.#rules
-  }
-
-  /** True if a command could be denied, so that none may pass unseen. */
-  get denies(): boolean {
-    return this.audit === null && this.#rules.some(({ action }) => action === 'deny')
   }
 
   /** True if it takes the keys to say what there is against the command. */

@@ -1,5 +1,6 @@
 /** A command that took long. Times in ms, sizes in bytes; null for what is not known. */
 export interface SlowCommand {
+  /** When it was answered. */
   readonly at: string
   readonly command: string
   readonly failed: boolean

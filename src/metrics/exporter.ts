@@ -3,6 +3,16 @@ import type { Snapshot } from './gauges.js'
 import { METRICS, type HistogramMetric, type MetricRow, type Source } from './names.js'
 import type { Recorder } from './recorder.js'
 
+type Aggregator = 'sum' | 'first' | 'min' | 'max'
+
+/** What several processes do not have of it each: the worst of them counts. */
+const AGGREGATORS: Readonly<Record<string, Aggregator>> = {
+  respool_build_info: 'first',
+  respool_upstream_up: 'min',
+  respool_breaker_state: 'max',
+  respool_draining: 'max',
+}
+
 /** Default metrics that `promtool check metrics` objects to: gauges called `_total`, each the sum of a labelled gauge beside it. */
 const MISNAMED = ['nodejs_active_handles_total', 'nodejs_active_requests_total', 'nodejs_active_resources_total']
 
@@ -47,7 +57,8 @@ class ScrapedMetric {
   name: string
   readonly help: string
   readonly type: MetricRow['type']
-  readonly aggregator = 'sum'
+  /** How the values of several processes become one. */
+  readonly aggregator: Aggregator
   readonly #row: MetricRow
   readonly #source: Source
   readonly #bounds: Labels[]
@@ -56,6 +67,7 @@ class ScrapedMetric {
     this.name = row.name
     this.help = row.help
     this.type = row.type
+    this.aggregator = AGGREGATORS[row.name] ?? 'sum'
     this.#row = row
     this.#source = source
     this.#bounds = row.type === 'histogram' ? [...row.bounds, '+Inf'].map((le) => ({ le: String(le) })) : []

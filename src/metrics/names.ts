@@ -133,6 +133,7 @@ export const METRICS: MetricRow[] = [
     (r) => r.topologyChanges,
   ),
   count('respool_script_loads_total', 'Scripts that respool loaded ahead of an EVALSHA.', (r) => r.scriptLoads),
+  count('respool_worker_losses_total', 'Workers that ended unasked and were replaced.', (r) => r.workerLosses),
   count('respool_downstream_accepted_total', 'Downstream connections accepted.', (r) => r.connectionsAccepted),
   count('respool_downstream_refused_total', 'Downstream connections refused by a limit.', (r) => r.connectionsRefused),
   byLabel('respool_logins_total', 'result', 'Logins of applications, by what became of them.', (r) => r.logins),

@@ -82,6 +82,8 @@ export class Recorder {
   slowSubscribers = 0
   /** Scripts loaded on respool's own account. */
   scriptLoads = 0
+  /** Workers that have ended unasked. */
+  workerLosses = 0
   connectionsAccepted = 0
   connectionsRefused = 0
 

@@ -18,6 +18,8 @@ export const EVENTS = {
   succession_started: 'A successor has been started, which takes over. `successor`: its process.',
   succession_done: 'It has taken over; this process ends. `successor`.',
   succession_failed: 'It could not take over; this process goes on. `error`.',
+  workers_started: 'All workers serve. `workers`: their processes.',
+  worker_lost: 'A worker has ended unasked, and is replaced. `worker`: its number; `pid`; `how`: signal or exit code.',
   socket_unused: 'A socket was passed on that the configuration has no use for. `socket`.',
   notify_failed: 'The service manager could not be told how things are. `states`, `error`.',
   log_overflow: 'So many kinds of events come at once that some are left out. `suppressed`: how many.',

@@ -2,6 +2,8 @@ import { write, writeSync } from 'node:fs'
 
 /** Characters that may wait for a slow reader. */
 const LIMIT = 1 << 20
+/** What Linux writes to a pipe in one piece. */
+const ATOMIC = 4096
 /** How long to wait (ms) until a full non-blocking pipe is tried again. */
 const RETRY = 50
 
@@ -40,7 +42,7 @@ export class LineWriter {
   }
 
   #next(): void {
-    const lines = this.#queue.splice(0)
+    const lines = this.#queue.splice(0, this.#fitting())
     const text = lines.join('')
     this.#send(Buffer.from(text), (error) => {
       if (error) this.lost += lines.length
@@ -48,6 +50,13 @@ export class LineWriter {
       this.#writing = this.#queue.length > 0
       if (this.#writing) this.#next()
     })
+  }
+
+  /** How many lines go into a pipe at once without those of another process between them; one at least. */
+  #fitting(): number {
+    let size = 0
+    const over = this.#queue.findIndex((line) => (size += line.length) > ATOMIC)
+    return over === -1 ? this.#queue.length : Math.max(over, 1)
   }
 
   #send(bytes: Buffer, done: (error: Error | null) => void): void {

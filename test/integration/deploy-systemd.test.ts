@@ -1,7 +1,7 @@
 /** The systemd unit, read by systemd itself. */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { before, describe, it } from 'node:test'
 import { run, succeeds } from '../helpers/commands.ts'
@@ -23,6 +23,14 @@ describe('the unit', () => {
     assert.equal(program, `/opt/respool/${manifest.bin.respool}`)
     assert.equal(flag, '-c')
     assert.match(text, new RegExp(`^#.*install .*config/respool\\.yaml ${config}$`, 'm'))
+  })
+
+  it('has sockets for the addresses of the sample configuration', () => {
+    const listens = (name: string) =>
+      /^ListenStream=(.*)$/m.exec(readFileSync(join(ROOT, 'deploy/systemd', name), 'utf8'))![1]
+    const sample = readFileSync(join(ROOT, 'config/respool.yaml'), 'utf8')
+    assert.match(sample, new RegExp(`^listen:\\n  - ${listens('respool.socket')}$`, 'm'))
+    assert.match(sample, new RegExp(`^admin: ${listens('respool-admin.socket')}$`, 'm'))
   })
 
   it('does not start again what a wrong configuration ends', () => {
@@ -54,12 +62,17 @@ describe('the unit', () => {
 
       // It looks whether the program is there, and where Node is differs.
       const installed = text.replace('/usr/bin/node', process.execPath)
-      const file = join(temporaryDirectory('respool-unit'), 'respool.service')
+      const directory = temporaryDirectory('respool-unit')
+      const file = join(directory, 'respool.service')
+      const sockets = ['respool.socket', 'respool-admin.socket'].map((name) => {
+        copyFileSync(join(ROOT, 'deploy/systemd', name), join(directory, name))
+        return join(directory, name)
+      })
 
       /** What it says of the unit: a key that it does not know it only ignores. */
       const faultsOf = (unit: string) => {
         writeFileSync(file, unit)
-        const { stderr, status } = spawnSync('systemd-analyze', ['verify', file], { encoding: 'utf8' })
+        const { stderr, status } = spawnSync('systemd-analyze', ['verify', file, ...sockets], { encoding: 'utf8' })
         const faults = stderr.split('\n').filter((line) => line.includes('respool'))
         return status === 0 ? faults : [`exit code ${status}`, stderr]
       }

@@ -273,6 +273,14 @@ describe('limits', { timeout: 60_000 }, () => {
     )
   })
 
+  it('hold in a transaction that comes in one piece', async () => {
+    const commands = [['MULTI'], ['SET', 'a', '1'], ['SET', 'cache:3', 'v'], ['EXEC'], ['EXISTS', 'cache:3']]
+    const replies = await pipeline(client, commands)
+    assert.match(replies[2], /see guard.noTtl/)
+    assert.match(replies[3], /^-EXECABORT/)
+    assert.equal(replies[4], ':0\r\n')
+  })
+
   it('count a large reply', async () => {
     await pipeline(client, [
       ['SET', 'big', 'x'.repeat(2000)],

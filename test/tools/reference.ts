@@ -122,7 +122,8 @@ async function adminPort(): Promise<string[]> {
 
 /** All there are, as the server lists them to whoever asks for another one. */
 async function routes(): Promise<string[]> {
-  const app = createAdmin({ registry: new Registry() } as AdminSource, createLogger('silent'))
+  const source: Partial<AdminSource> = { registry: new Registry() }
+  const app = createAdmin(source as AdminSource, createLogger('silent'))
   const answer = await app.inject('/no-such-route')
   const { routes } = answer.json<{ routes: { url: string; methods: string[] }[] }>()
   return routes.flatMap(({ url, methods }) => methods.filter((one) => one !== 'HEAD').map((one) => `${one} ${url}`))

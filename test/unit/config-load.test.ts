@@ -391,9 +391,19 @@ describe('mistakes', () => {
     assert.ok(loaded({ yaml, argv: UPSTREAM }).ok)
   })
 
-  it('include what this version cannot run', () => {
-    const unsupported: string[][] = [[...UPSTREAM, '--workers', '2']]
-    for (const argv of unsupported) assert.match(lines({ argv }).join(), /is not supported by this version$/)
+  it('include limits that cannot be divided among the workers', () => {
+    const found = (yaml: string, workers: number) =>
+      lines({ yaml, argv: [...UPSTREAM, '--workers', String(workers)] }).map((line) => line.replace(/ \(.*/, ''))
+    const divided = (path: string) =>
+      `command line: workers: must not be more than ${path}, which is divided among the workers`
+    assert.ok(loaded({ yaml: '', argv: [...UPSTREAM, '--workers', '8'] }).ok)
+    assert.deepEqual(found('', 9), [divided('pool.max')])
+    assert.deepEqual(found('pool: {leases: {max: 2, maxBlocking: 1, reserve: 0}}', 3), [
+      divided('pool.leases.max'),
+      divided('pool.leases.maxBlocking'),
+    ])
+    assert.deepEqual(found('limits: {connections: 1}', 2), [divided('limits.connections')])
+    assert.match(found('limits: {bufferedBytes: 3mb}', 4).join(), /limits.bufferedBytes: is divided among the workers/)
   })
 
   it('include a file that is not there', () => {
