@@ -100,7 +100,7 @@ export class Crew implements WorkerOwner {
   /** Hands an application to the worker with the fewest of them. */
   arrive(at: string, socket: Socket, arrival: Arrival | null): void {
     stopReading(socket)
-    const ready = this.#workers.filter(({ alive, state }) => alive && state.started)
+    const ready = this.#workers.filter(({ alive, closed, state }) => alive && !closed && state.started)
     if (ready.length === 0 || !this.#started) {
       if (this.#waiting.length < MOST_WAITING) this.#waiting.push([at, socket, arrival])
       else socket.destroy()
@@ -188,8 +188,9 @@ export class Crew implements WorkerOwner {
   // Workers
 
   heard(worker: WorkerProcess, message: FromWorker, socket: Socket | undefined): void {
-    if (message.kind === 'closed') this.#close()
-    else if (message.kind === 'failed') this.#failure = message.error
+    // As long as one of them waits for its applications to go, there may be new ones.
+    if (message.kind === 'closed' && this.#alive.every(({ closed }) => closed)) this.#close()
+    if (message.kind === 'failed') this.#failure = message.error
     else if (message.kind === 'connection' && socket !== undefined) this.#moveOn(message.at, socket, message.arrival)
     else if (message.kind === 'state' && worker.state.started) this.#handOut()
     this.#changed()

@@ -20,6 +20,8 @@ export class WorkerProcess {
   /** What it has counted, as far as known: this outlives it. */
   metrics: unknown = []
   alive = true
+  /** True once it takes no more connections. */
+  closed = false
   readonly pid: number | undefined
   readonly #child: ChildProcess
   readonly #waiting = new Map<number, (answer: Extract<FromWorker, { kind: 'answer' }>) => void>()
@@ -83,6 +85,7 @@ export class WorkerProcess {
   #hear(message: FromWorker, socket: Socket | undefined): void {
     if (message.kind === 'answer') this.#waiting.get(message.id)?.(message)
     else if (message.kind === 'state') this.state = message.state
+    else if (message.kind === 'closed') this.closed = true
     this.owner.heard(this, message, socket)
   }
 
