@@ -149,6 +149,13 @@ export interface GuardSettings {
   readonly hotKeys: { readonly sample: number; readonly keys: number }
 }
 
+/** What the applications of one listener may use together; 0 for any number. */
+export interface ListenerLimits {
+  connections: number
+  commandsPerSecond: number
+  bufferedBytes: number
+}
+
 /**
  * The effective configuration, deep-frozen: durations in milliseconds, sizes in bytes, addresses parsed, secrets read.
  * What each key means and allows stands in schema.ts.
@@ -161,6 +168,7 @@ export interface Config {
     announce: Place | null
     tls: ListenerTls | null
     auth?: AuthMode
+    limits?: ListenerLimits
   } & Reading &
     ListenerGuard)[]
   /** Null if switched off. */

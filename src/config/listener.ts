@@ -4,11 +4,12 @@ import {
   AUTH_MODES,
   type Config,
   type ListenerGuard,
+  type ListenerLimits,
   type ListenerTls,
   READ_PREFERENCES,
   type Reading,
 } from './config.js'
-import { ADDRESS, choice, duration, text, TLS_VERSIONS } from './kinds.js'
+import { ADDRESS, choice, duration, integer, size, text, TLS_VERSIONS } from './kinds.js'
 import { Mistake } from './mistake.js'
 import { rules } from './rules.js'
 
@@ -36,6 +37,28 @@ const tls = Type.Object(
   { additionalProperties: false, description: 'Has applications connect with TLS.' },
 )
 
+const limits = Type.Object(
+  {
+    connections: Type.Optional(
+      integer(0, 'Connections; 0: as many as limits.connections leaves.', { minimum: 0, maximum: 1_000_000 }),
+    ),
+    commandsPerSecond: Type.Optional(
+      integer(
+        0,
+        'Commands a second, and as many at once; whoever sends more is made to wait, and gets no error. 0: any number.',
+        { minimum: 0, maximum: 100_000_000 },
+      ),
+    ),
+    bufferedBytes: Type.Optional(size(0, 'Unread replies, within limits.bufferedBytes.', { min: '64kb', zero: 'any' })),
+  },
+  {
+    additionalProperties: false,
+    description: 'What its applications may use together, within what limits says of all.',
+  },
+)
+
+const UNLIMITED: ListenerLimits = { connections: 0, commandsPerSecond: 0, bufferedBytes: 0 }
+
 const entry = Type.Object(
   {
     address: Type.String({ title: ADDRESS }),
@@ -61,6 +84,7 @@ const entry = Type.Object(
           'Whom it lets in: everybody (none), who shows the password or is one of the users under auth, or whom Redis lets in, and as whom (passthrough). Without it, none.',
       }),
     ),
+    limits: Type.Optional(limits),
     role: Type.Optional(
       Type.Enum(['primary', 'replica'], {
         title: 'primary or replica',
@@ -102,13 +126,14 @@ type Entry = StaticDecode<typeof entry>
 
 function decode(given: string | Entry): Listener {
   const options: Entry = typeof given === 'string' ? { address: given } : given
-  const { address, pooling = 'command', announce, tls, auth } = options
+  const { address, pooling = 'command', announce, tls, auth, limits } = options
   return {
     address: parseAddress(address),
     pooling,
     announce: announce === undefined ? null : parsePlace(announce),
     tls: tls === undefined ? null : decodeTls(tls),
     ...(auth === undefined ? {} : { auth }),
+    ...(limits === undefined ? {} : { limits: { ...UNLIMITED, ...limits } }),
     ...decodeReading(options),
     ...decodeGuard(options),
   }
@@ -132,13 +157,14 @@ function decodeTls({ clientAuth = 'none', minVersion = '1.2', ...files }: Static
   return { ...files, clientAuth, minVersion: String(minVersion) as ListenerTls['minVersion'] }
 }
 
-function encode({ address, pooling, announce, tls, auth, rules, audit, ...reading }: Listener): string | Entry {
+function encode({ address, pooling, announce, tls, auth, limits, rules, audit, ...reading }: Listener): string | Entry {
   const text = describeAddress(address)
   const options = {
     ...(pooling === 'command' ? {} : { pooling }),
     ...(announce === null ? {} : { announce: describeAddress({ kind: 'tcp', ...announce }) }),
     ...(tls === null ? {} : { tls: { ...tls, minVersion: Number(tls.minVersion) as 1.2 | 1.3 } }),
     ...(auth === undefined ? {} : { auth }),
+    ...(limits === undefined ? {} : { limits }),
     ...encodeReading(reading),
     ...(rules.length === 0 ? {} : { rules: [...rules] }),
     ...(audit === null ? {} : { audit: audit ? ('on' as const) : ('off' as const) }),

@@ -1,4 +1,4 @@
-import type { Config } from './config.js'
+import type { Config, ListenerLimits } from './config.js'
 import { deepFreeze } from './freeze.js'
 
 /** What all workers together may have of something: the first ones have one more where it cannot be divided. */
@@ -17,8 +17,12 @@ export function shareOf(config: Config, index: number): Config {
   const of = (total: number): number => share(total, workers, index)
   const { pool, limits, upstream, scripts } = config
   const { leases } = pool
+  const listen = config.listen.map((one) =>
+    one.limits === undefined ? one : { ...one, limits: apart(one.limits, of) },
+  )
   return deepFreeze({
     ...config,
+    listen,
     upstream: { ...upstream, maxHeld: of(upstream.maxHeld) },
     pool: {
       ...pool,
@@ -36,4 +40,15 @@ export function shareOf(config: Config, index: number): Config {
     limits: { ...limits, connections: of(limits.connections), bufferedBytes: of(limits.bufferedBytes) },
     scripts: { cacheCount: of(scripts.cacheCount), cacheBytes: of(scripts.cacheBytes) },
   })
+}
+
+/** Nobody gets nothing, as 0 stands for any number. */
+function apart(limits: ListenerLimits, of: (total: number) => number): ListenerLimits {
+  const part = (total: number): number => (total === 0 ? 0 : Math.max(1, of(total)))
+  const { connections, commandsPerSecond, bufferedBytes } = limits
+  return {
+    connections: part(connections),
+    commandsPerSecond: part(commandsPerSecond),
+    bufferedBytes: part(bufferedBytes),
+  }
 }

@@ -47,4 +47,13 @@ export const createMode = (): StateMachine<Mode> => new StateMachine<Mode>(MOVES
 
 /** Why a session takes no further commands for the moment. */
 export type Hold =
-  'connection' | 'lease' | 'drained' | 'congested' | 'outstanding' | 'learning' | 'script' | 'again' | 'moving'
+  | 'connection'
+  | 'lease'
+  | 'drained'
+  | 'congested'
+  | 'outstanding'
+  | 'learning'
+  | 'script'
+  | 'again'
+  | 'moving'
+  | 'paced'

@@ -7,7 +7,6 @@ import { relayBytes } from '../dispatch/relay.js'
 import type { Downstream } from '../dispatch/downstream.js'
 import { holdForMove, pack, unpack } from '../dispatch/luggage.js'
 import type { LargeRequest } from '../dispatch/large-request.js'
-import type { SessionOptions } from '../dispatch/context.js'
 import { Session } from '../dispatch/session.js'
 import { ERRORS, type ErrorCode } from '../errors.js'
 import { Arguments, argumentStart } from '../resp/arguments.js'
@@ -19,7 +18,7 @@ import { Carry, HEADROOM, STREAM_FROM } from '../resp/read-buffer.js'
 import { OF_STRANGERS, RequestScanner, Scan } from '../resp/request-scanner.js'
 import type { TurnTask } from '../util/turn.js'
 import { adopt, canLeave, unsentBytes } from './accept.js'
-import type { Arrival, DownstreamContext } from './context.js'
+import type { Arrival, ConnectionOptions, DownstreamContext } from './context.js'
 import { mayLeave, owesForEver, type Urgency } from './ending.js'
 import { observeRead } from './observing.js'
 import { Unread } from './unread.js'
@@ -77,7 +76,7 @@ export class DownstreamConnection implements Downstream, TurnTask {
     readonly context: DownstreamContext,
     /** The address of its listener, as configured. */
     readonly at: string,
-    readonly options: SessionOptions,
+    readonly options: ConnectionOptions,
     readonly onClosed: (connection: DownstreamConnection) => void,
     arrival: Arrival | null = null,
   ) {
@@ -89,7 +88,7 @@ export class DownstreamConnection implements Downstream, TurnTask {
     const { registry } = context.dispatch
     this.session = new Session(arrival?.id ?? registry.takeId(), context.dispatch, this, options)
     registry.add(this.session)
-    this.#unread = new Unread(this.session, context.limits, context.buffered)
+    this.#unread = new Unread(this.session, context.limits, context.buffered, options.allowance)
     this.#output = new Output(context.replies)
     this.#scanner = new RequestScanner(context.limits)
     this.trust(this.session.mode.current !== 'locked')
@@ -225,7 +224,7 @@ export class DownstreamConnection implements Downstream, TurnTask {
     const full = this.#carry.length > (this.session.held === null ? 0 : HELD_BYTES)
     if (full && (this.session.held !== null || this.#unread.choked)) this.#socket.pause()
     reads.gather.close()
-    if (commands > 0) observeRead(this.session, commands)
+    if (commands > 0) observeRead(this.session, commands, this.options.allowance)
   }
 
   /** Takes in what a scan found; false if that has to wait. */

@@ -1,4 +1,5 @@
 import type { AuthMode } from '../config/config.js'
+import type { SessionOptions } from '../dispatch/context.js'
 import type { Luggage } from '../dispatch/luggage.js'
 import type { SessionContext } from '../dispatch/session.js'
 import type { Guards } from '../guard/guards.js'
@@ -6,6 +7,7 @@ import type { Gather } from '../resp/gather.js'
 import type { ReadBuffer } from '../resp/read-buffer.js'
 import type { RequestLimits } from '../resp/request-scanner.js'
 import type { TurnQueue } from '../util/turn.js'
+import type { Allowance } from './allowance.js'
 import type { UnreadLimits } from './unread.js'
 
 /** What all connections of applications share. */
@@ -27,6 +29,12 @@ export interface DownstreamContext {
 export interface DownstreamLimits extends RequestLimits, UnreadLimits {
   /** How long it may say nothing at all, ms; 0 = for ever. */
   idleTimeout: number
+}
+
+/** What a listener has for its connections. */
+export interface ConnectionOptions extends SessionOptions {
+  /** Null if they may use what others leave. */
+  readonly allowance: Allowance | null
 }
 
 /** A connection that was elsewhere before, or that another process has let in: its id, what its session was, and what it has said. */

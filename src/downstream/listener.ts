@@ -1,12 +1,22 @@
 import type { Socket } from 'node:net'
 import { isDeepStrictEqual } from 'node:util'
 import { describeAddress } from '../config/address.js'
-import type { Address, AuthMode, ListenerRole, ListenerTls, Place, Pooling, Reading } from '../config/config.js'
+import type {
+  Address,
+  AuthMode,
+  ListenerLimits,
+  ListenerRole,
+  ListenerTls,
+  Place,
+  Pooling,
+  Reading,
+} from '../config/config.js'
 import type { Prepared } from '../config/part.js'
 import { ERROR_FRAMES } from '../errors.js'
 import type { Guard } from '../guard/guard.js'
 import type { Entrance } from '../sockets/entrance.js'
 import type { EventLog } from '../util/log.js'
+import { Allowance } from './allowance.js'
 import { DownstreamConnection } from './connection.js'
 import type { Arrival, DownstreamContext } from './context.js'
 import { TlsGate } from './tls-gate.js'
@@ -17,6 +27,8 @@ export interface ListenerOptions {
   announce: Place | null
   tls: ListenerTls | null
   auth?: AuthMode
+  /** What its applications may use together. */
+  limits?: ListenerLimits
   /** Time for a handshake of TLS, ms. */
   handshakeTimeout: number
   role: ListenerRole
@@ -32,6 +44,8 @@ export class Listener {
   #gate: TlsGate | null
   /** That of its connections, which begin where its applications are let in. */
   #inner: DownstreamContext
+  /** Null without limits of its own. */
+  #allowance: Allowance | null = null
   /** Where it listens, once it does. */
   bound: Address | null = null
 
@@ -50,6 +64,14 @@ export class Listener {
   ) {
     this.#gate = this.#makeGate(options)
     this.#inner = this.#innerContext(options)
+    this.#limit(options)
+  }
+
+  /** Those who are connected go by the limits that they have come under. */
+  #limit({ limits }: ListenerOptions): void {
+    if (limits === undefined) this.#allowance = null
+    else if (this.#allowance === null) this.#allowance = new Allowance(limits, this.context.dispatch.clock)
+    else this.#allowance.apply(limits)
   }
 
   #innerContext({ auth = 'none' }: ListenerOptions): DownstreamContext {
@@ -70,6 +92,7 @@ export class Listener {
         this.#gate = gate
         this.options = options
         this.#inner = this.#innerContext(options)
+        this.#limit(options)
       },
       cancel: () => {
         if (!same) gate?.stop()
@@ -109,10 +132,12 @@ export class Listener {
   /** Lets in a connection that nobody has read from. */
   take(socket: Socket): void {
     const { recorder } = this.context.dispatch
-    if (this.connections.size + this.handshaking.count >= this.options.maxConnections) {
+    const full = this.connections.size + this.handshaking.count >= this.options.maxConnections
+    const limit = full ? this.options.maxConnections : (this.#allowance?.full ?? null)
+    if (limit !== null) {
       recorder.connectionsRefused++
       recorder.error('connectionsExceeded')
-      this.log.event('warn', 'connection_refused', { limit: this.options.maxConnections })
+      this.log.event('warn', 'connection_refused', { limit })
       socket.on('error', () => socket.destroy())
       // Without a handshake nothing can be said that would be understood.
       if (this.#gate !== null) socket.destroy()
@@ -127,7 +152,12 @@ export class Listener {
 
   #open(socket: Socket, arrival: Arrival | null = null): void {
     const at = describeAddress(this.options.address)
-    const forget = (connection: DownstreamConnection) => this.connections.delete(connection)
-    this.connections.add(new DownstreamConnection(socket, this.#inner, at, this.options, forget, arrival))
+    const allowance = this.#allowance
+    const forget = (connection: DownstreamConnection) => {
+      if (this.connections.delete(connection) && allowance !== null) allowance.connections--
+    }
+    if (allowance !== null) allowance.connections++
+    const options = { ...this.options, allowance }
+    this.connections.add(new DownstreamConnection(socket, this.#inner, at, options, forget, arrival))
   }
 }

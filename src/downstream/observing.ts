@@ -1,7 +1,13 @@
 import type { Session } from '../dispatch/session.js'
+import type { Allowance } from './allowance.js'
 
-/** Takes note of how many commands one read has brought. */
-export function observeRead(session: Session, commands: number): void {
+/** Takes note of how many commands one read has brought, which may be all that its listener allows for now. */
+export function observeRead(session: Session, commands: number, allowance: Allowance | null): void {
+  if (allowance !== null && !allowance.spend(commands) && session.held === null) {
+    session.context.recorder.paced++
+    session.hold('paced')
+    allowance.wait(session)
+  }
   session.context.recorder.pipeline(commands)
   session.account.commands += commands
   if (commands === 1) return

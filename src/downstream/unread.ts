@@ -15,7 +15,7 @@ export interface UnreadLimits {
 const HARD_FACTOR = 8
 /** How long a connection that does not read may hold up others that way, ms. */
 const STALL_WITH_NEIGHBOURS = 1000
-/** Takes the place of the allowance while all connections together are over their limit. */
+/** Takes the place of the allowance while all connections together, or those of one listener, are over their limit. */
 const SCARCE = 16 * 1024
 
 /**
@@ -43,6 +43,8 @@ export class Unread {
     readonly limits: UnreadLimits,
     /** The unread bytes of all connections. */
     readonly total: { bytes: number },
+    /** Those of its listener, if that has a limit of its own. */
+    readonly own: { bytes: number; readonly scarce: boolean; hasRoom(bytes: number): boolean } | null = null,
   ) {
     this.#allowance = limits.outputBytes
     this.#progressAt = session.since
@@ -51,6 +53,7 @@ export class Unread {
   /** Takes note of how many bytes are unread now; true if no more commands may be taken. */
   update(bytes: number): boolean {
     this.total.bytes += bytes - this.bytes
+    if (this.own !== null) this.own.bytes += bytes - this.bytes
     this.bytes = bytes
     // Whoever hears messages is not held back, which would not lessen them, and is disconnected in the end.
     if (this.session.subscribed) return this.choked
@@ -78,8 +81,7 @@ export class Unread {
       this.#leftBefore = left
       return false
     }
-    const room = this.total.bytes + this.bytes < this.limits.bufferedBytes
-    if (!this.choked || !hungry || !room) return false
+    if (!this.choked || !hungry || !this.#hasRoom()) return false
     while (this.#allowance < this.bytes) this.#allowance *= 2
     this.#allowance *= 2
     return this.#release()
@@ -87,8 +89,8 @@ export class Unread {
 
   /** True for a session that leaves too many messages unread: more than others get, once there are too many of all. */
   get tooMuch(): boolean {
-    const { subscriberBytes, outputBytes, bufferedBytes } = this.limits
-    const limit = this.total.bytes > bufferedBytes ? Math.min(outputBytes, subscriberBytes) : subscriberBytes
+    const { subscriberBytes, outputBytes } = this.limits
+    const limit = this.#scarce ? Math.min(outputBytes, subscriberBytes) : subscriberBytes
     return this.session.subscribed && this.bytes > limit
   }
 
@@ -104,7 +106,17 @@ export class Unread {
   }
 
   get #limit(): number {
-    return this.total.bytes > this.limits.bufferedBytes ? SCARCE : this.#allowance
+    return this.#scarce ? SCARCE : this.#allowance
+  }
+
+  /** True while all connections together, or those of its listener, are over their limit. */
+  get #scarce(): boolean {
+    return this.total.bytes > this.limits.bufferedBytes || this.own?.scarce === true
+  }
+
+  /** True if it could leave twice as much unread. */
+  #hasRoom(): boolean {
+    return this.total.bytes + this.bytes < this.limits.bufferedBytes && this.own?.hasRoom(this.bytes) !== false
   }
 
   #stall(): void {

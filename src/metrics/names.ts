@@ -136,6 +136,11 @@ export const METRICS: MetricRow[] = [
   count('respool_worker_losses_total', 'Workers that ended unasked and were replaced.', (r) => r.workerLosses),
   count('respool_downstream_accepted_total', 'Downstream connections accepted.', (r) => r.connectionsAccepted),
   count('respool_downstream_refused_total', 'Downstream connections refused by a limit.', (r) => r.connectionsRefused),
+  count(
+    'respool_downstream_paced_total',
+    "Times that an application had to wait because its listener's commands for the second were used up.",
+    (r) => r.paced,
+  ),
   byLabel('respool_logins_total', 'result', 'Logins of applications, by what became of them.', (r) => r.logins),
   now('respool_passthrough_logins', 'Logins that have connections to Redis of their own now.', (s) => s.identities),
   byLabel('respool_tls_errors_total', 'side', 'Connections that ended because TLS failed.', (r) => r.tlsErrors),

@@ -86,6 +86,8 @@ export class Recorder {
   workerLosses = 0
   connectionsAccepted = 0
   connectionsRefused = 0
+  /** Reads after which an application had to wait. */
+  paced = 0
 
   /** @param commandCapacity how many command ids to make room for; larger ids grow the arrays */
   constructor(commandCapacity = 512) {

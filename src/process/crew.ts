@@ -15,6 +15,7 @@ import type { Sockets } from '../sockets/sockets.js'
 import { Backoff } from '../util/backoff.js'
 import type { EventLog } from '../util/log.js'
 import { combine } from './combine.js'
+import { type Report, REPORTS } from './combine-reports.js'
 import { CrewMetrics } from './crew-metrics.js'
 import type { FromWorker, Question } from './worker-messages.js'
 import { WorkerProcess, type WorkerOwner } from './worker-process.js'
@@ -181,8 +182,8 @@ export class Crew implements WorkerOwner {
     return most === Infinity ? all : all.sort((a, b) => a.idleSeconds - b.idleSeconds).slice(0, most)
   }
 
-  async report(question: 'slowlog' | 'hotkeys' | 'audit'): Promise<object> {
-    return combine(await this.#askAll(question)) as object
+  async report(question: Report): Promise<object> {
+    return REPORTS[question](await this.#askAll(question))
   }
 
   // Workers

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { combine } from '../../src/process/combine.ts'
+import { REPORTS } from '../../src/process/combine-reports.ts'
 import { CrewMetrics } from '../../src/process/crew-metrics.ts'
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
 
@@ -37,6 +38,35 @@ describe('reports of several processes', () => {
       ],
     })
     assert.deepEqual(combine([one]), one)
+  })
+
+  it('hot keys count by what each process has seen of them', () => {
+    const report = (sampled: number, keys: [key: string, share: number, shareAtLeast: number][]) => ({
+      sample: 100,
+      keyNames: 'full',
+      sampled,
+      keys: keys.map(([key, share, shareAtLeast]) => ({ key, share, shareAtLeast })),
+    })
+    const one = report(300, [
+      ['a', 0.5, 0.4],
+      ['b', 0.2, 0.1],
+    ])
+    const two = report(100, [['b', 0.9, 0.9]])
+    const both = report(400, [
+      ['a', 0.375, 0.3],
+      ['b', 0.375, 0.3],
+    ])
+    assert.deepEqual(REPORTS.hotkeys([one, two]), both)
+    assert.deepEqual(REPORTS.hotkeys([one]), one)
+    assert.deepEqual(REPORTS.hotkeys([report(0, []), report(0, [])]), report(0, []))
+  })
+
+  it('slow commands stand one by one, the newest first', () => {
+    const slow = (at: string) => ({ at, command: 'get', totalMs: 200 })
+    const one = { thresholdMs: 100, total: 7, commands: [slow('3'), slow('1')] }
+    const two = { thresholdMs: 100, total: 1, commands: [slow('2')] }
+    const commands = [slow('3'), slow('2'), slow('1')]
+    assert.deepEqual(REPORTS.slowlog([one, two]), { thresholdMs: 100, total: 8, commands })
   })
 })
 

@@ -44,3 +44,19 @@ it('what has no limit has none in any share', () => {
   assert.ok(loaded.ok === true)
   assert.equal(shareOf(loaded.config, 3).pool.leases.maxBlocking, 0)
 })
+
+it('limits of a listener are divided too, and nobody gets nothing', () => {
+  const readFile = () => "listen: [{ address: ':1', limits: { connections: 10, commandsPerSecond: 3 } }]"
+  const loaded = load({ argv: ['-c', 'f', '--upstream', 'redis://x', '--workers', '4'], env: {}, readFile })
+  assert.ok(loaded.ok === true)
+  const shares = [0, 1, 2, 3].map((index) => shareOf(loaded.config, index).listen[0].limits)
+  assert.deepEqual(
+    shares.map((one) => [one?.connections, one?.commandsPerSecond, one?.bufferedBytes]),
+    [
+      [3, 1, 0],
+      [3, 1, 0],
+      [2, 1, 0],
+      [2, 1, 0],
+    ],
+  )
+})
