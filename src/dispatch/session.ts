@@ -294,7 +294,7 @@ export class Session implements RequestOwner, SubscriberOwner, Repeater, Travell
     if (request.kept !== null) this.keptBytes -= request.kept.text.length
     this.retries?.next()
     const time = clock.now - request.since
-    recorder.command(request.spec.id, time, request.failed)
+    recorder.command(request.spec.id, time + request.waited, request.failed)
     const { guard } = this
     if (request.failed || time + request.waited >= guard.slowFrom || request.size > guard.bigReply)
       this.account.answered(request, time)

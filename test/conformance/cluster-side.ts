@@ -33,14 +33,29 @@ export async function startSides(cleanup: Cleanup): Promise<Sides> {
 
 /** Another application, connected directly to each primary of a cluster. */
 export class OtherOnCluster implements Other {
-  private constructor(readonly nodes: readonly OtherClient[]) {}
+  private constructor(
+    readonly nodes: readonly OtherClient[],
+    /** One at each node. */
+    readonly listeners: readonly RawClient[],
+  ) {}
 
   static async connect({ primaries }: RedisCluster): Promise<OtherOnCluster> {
-    return new OtherOnCluster(await Promise.all(primaries.map(({ server }) => OtherClient.connect(server.port))))
+    const ports = primaries.map(({ server }) => server.port)
+    const nodes = await Promise.all(ports.map((port) => OtherClient.connect(port)))
+    return new OtherOnCluster(nodes, await Promise.all(ports.map((port) => RawClient.connect(port))))
   }
 
   async empty(): Promise<void> {
     await Promise.all(this.nodes.map((node) => node.empty()))
+    await this.#settle()
+  }
+
+  /** Waits until what was published is no longer on its way from node to node: the next script may subscribe to the same. */
+  async #settle(): Promise<void> {
+    await Promise.all(this.listeners.map((listener) => listener.call('SUBSCRIBE', 'settled')))
+    await Promise.all(this.nodes.map((node) => node.call('PUBLISH', 'settled', '')))
+    for (const listener of this.listeners) for (let left = this.nodes.length; left > 0; left--) await listener.frame()
+    await Promise.all(this.listeners.map((listener) => listener.call('UNSUBSCRIBE', 'settled')))
   }
 
   /** The node that has the slot of the key does it; each other one says MOVED. */
@@ -53,6 +68,6 @@ export class OtherOnCluster implements Other {
   }
 
   close(): void {
-    for (const node of this.nodes) node.close()
+    for (const one of [...this.nodes, ...this.listeners]) one.close()
   }
 }
