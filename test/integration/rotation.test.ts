@@ -50,7 +50,11 @@ describe('rotation of secrets', { timeout: 120_000 }, () => {
     for (const next of ['second', 'third', 'fourth']) {
       await acl('SETUSER', next, 'on', `>${next}`, ...ALL)
       secrets.write({ username: next, password: next })
-      await until(async () => !(await users()).has(before), `nobody is ${before} any more`)
+      const replaced = async () => !(await users()).has(before)
+      await until(replaced, `nobody is ${before} any more`)
+      // Nor is a connection that was about to log in just now.
+      await sleep(500)
+      await until(replaced, `nobody is ${before} again`)
       // Redis ends the connections of a user who is deleted.
       await acl('DELUSER', before)
       before = next
