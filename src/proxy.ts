@@ -3,6 +3,7 @@ import { hostname } from 'node:os'
 import { describeAddress } from './config/address.js'
 import type { Config } from './config/config.js'
 import type { Part, Prepared } from './config/part.js'
+import { NearCache } from './cache/near-cache.js'
 import { CommandTable } from './commands/table.js'
 import { Databases } from './dispatch/databases.js'
 import { Learner } from './dispatch/learner.js'
@@ -90,6 +91,7 @@ export class Proxy {
   readonly #upstreams: Upstreams
   readonly #logins: Logins
   readonly #doors: Doors
+  readonly #cache: NearCache | null
   readonly #dispatch: SessionContext
   readonly #listeners: Listeners
   readonly #buffered = { bytes: 0 }
@@ -116,6 +118,8 @@ export class Proxy {
     const logins = (this.#logins = new Logins(config, () => this.#clock.tick(), log))
     const own = { ...upstream, login: logins.redis }
     this.#upstreams = new Upstreams(config, own, logins, log, name, (home) => void this.#discover(home))
+    this.#cache = this.#makeCache(name)
+    const near = this.#cache?.another() ?? null
     const limits = downstreamLimits(config)
     this.#dispatch = {
       table: this.table,
@@ -133,6 +137,8 @@ export class Proxy {
       requests,
       lookahead: new RequestScanner(limits),
       keeps: target.kind !== 'standalone',
+      near,
+      attends: near !== null || target.kind !== 'standalone',
       retrying: { count: 0, most: config.upstream.maxHeld },
       log,
       spans,
@@ -154,6 +160,13 @@ export class Proxy {
     this.parts = [this.#upstreams, this.guards, this.#sessions(limits), logins, doors]
   }
 
+  #makeCache(clientName: string): NearCache | null {
+    const { config, log, table } = this
+    const { topology: servers, context } = this.#upstreams
+    if (config.cache.prefixes.length === 0) return null
+    return new NearCache(config, { context, servers, log, clientName, capacity: table.capacity })
+  }
+
   /** What sessions go by: the same objects for as long as it runs, as everybody holds them. */
   #sessions(limits: DownstreamLimits): Part {
     return {
@@ -161,6 +174,7 @@ export class Proxy {
         Object.assign(limits, downstreamLimits(next))
         Object.assign(this.#dispatch.limits, dispatchLimits(next))
         this.#dispatch.retrying.most = next.upstream.maxHeld
+        this.#cache?.apply(next)
       },
     }
   }
@@ -218,6 +232,7 @@ export class Proxy {
     for (const timer of this.#timers) clearInterval(timer)
     this.#logins.stop()
     this.#doors.stop()
+    this.#cache?.stop()
     this.#upstreams.stop()
     this.log.event('info', 'stopped', {})
   }
@@ -264,7 +279,8 @@ export class Proxy {
     const downstreamConnections = this.#listeners.connections.size
     const { identities } = this.#doors
     const endpoints = this.#doors.stats(this.#upstreams.stats())
-    return { endpoints, downstreamConnections, identities, bufferedBytes: this.#buffered.bytes }
+    const cache = this.#cache?.figures() ?? null
+    return { endpoints, downstreamConnections, identities, bufferedBytes: this.#buffered.bytes, cache }
   }
 
   stats(): object {
@@ -297,6 +313,7 @@ export class Proxy {
     const now = this.#clock.tick()
     this.#upstreams.sweep(now)
     this.#doors.sweep(now)
+    this.#cache?.sweep(now)
   }
 
   #sweepDownstream(): void {

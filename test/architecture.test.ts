@@ -15,6 +15,7 @@ const LAYERS = [
   ['resp', 'config', 'metrics'],
   ['commands', 'tls', 'sockets', 'secrets'],
   ['upstream', 'guard'],
+  ['cache'],
   ['routing'],
   ['dispatch'],
   ['downstream'],

@@ -244,6 +244,14 @@ export interface Config {
   }
   /** Scripts that are remembered: most of them, and most bytes; 0 = none. */
   scripts: { cacheCount: number; cacheBytes: number }
+  /** Replies that are kept: of keys that begin so; `maxAge` in ms. */
+  cache: {
+    prefixes: readonly string[]
+    maxBytes: number
+    maxEntries: number
+    maxEntryBytes: number
+    maxAge: number
+  }
   /** How long it goes on accepting when it is told to stop, and how long what is in flight may take after that. */
   drain: { notice: number; timeout: number }
   /** What makes it read its file again: being told to, or also that the file has changed. */

@@ -52,6 +52,7 @@ export const EFFECTS: Readonly<Record<string, Effect>> = {
   'limits.outputBytes': 'connections',
   'limits.handshakeTimeout': 'connections',
   scripts: 'restart',
+  cache: 'restart',
   drain: 'live',
   reload: 'live',
   log: 'live',

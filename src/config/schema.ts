@@ -217,6 +217,17 @@ const scripts = section(
   },
 )
 
+const cache = section(
+  'The near cache: replies of Redis that are kept here, until it says that their key has changed.',
+  {
+    prefixes: names('What the keys begin with whose replies to plain reads are kept; none: the cache is off.', 64),
+    maxBytes: size('64mb', 'Memory for them; those used longest ago leave first.', { min: '64kb' }),
+    maxEntries: integer(100_000, 'How many there may be.', { minimum: 1, maximum: 10 * MILLION }),
+    maxEntryBytes: size('16kb', 'The largest that is kept, with its command.', { max: '64kb' }),
+    maxAge: duration('10s', 'Longest time for which one is kept.', { max: '24h' }),
+  },
+)
+
 const drain = section('How it ends when it is told to.', {
   notice: duration('3s', 'How long it goes on accepting, unless all applications have gone before.', {
     zero: 'not at all',
@@ -248,6 +259,7 @@ export const schema = section('Configuration of respool.', {
   guard,
   limits,
   scripts,
+  cache,
   drain,
   reload: choice(
     'signal',

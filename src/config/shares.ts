@@ -15,7 +15,7 @@ export function share(total: number, workers: number, index: number): number {
 export function shareOf(config: Config, index: number): Config {
   const { workers } = config
   const of = (total: number): number => share(total, workers, index)
-  const { pool, limits, upstream, scripts } = config
+  const { pool, limits, upstream, scripts, cache } = config
   const { leases } = pool
   const listen = config.listen.map((one) =>
     one.limits === undefined ? one : { ...one, limits: apart(one.limits, of) },
@@ -38,6 +38,7 @@ export function shareOf(config: Config, index: number): Config {
       },
     },
     limits: { ...limits, connections: of(limits.connections), bufferedBytes: of(limits.bufferedBytes) },
+    cache: { ...cache, maxBytes: of(cache.maxBytes), maxEntries: Math.max(1, of(cache.maxEntries)) },
     scripts: { cacheCount: of(scripts.cacheCount), cacheBytes: of(scripts.cacheBytes) },
   })
 }

@@ -4,6 +4,7 @@ import type { Guard } from '../guard/guard.js'
 import type { Recorder } from '../metrics/recorder.js'
 import type { ReadBuffer } from '../resp/read-buffer.js'
 import type { RequestScanner } from '../resp/request-scanner.js'
+import type { Reader } from '../cache/near-cache.js'
 import type { Carriers } from '../routing/carriers.js'
 import type { Topology } from '../routing/topology.js'
 import type { TurnClock } from '../util/clock.js'
@@ -38,6 +39,10 @@ export interface DispatchContext<S extends { readonly id: number }> {
   readonly lookahead: RequestScanner
   /** True if a copy of each command is kept until it is answered, as it may have to be sent again. */
   readonly keeps: boolean
+  /** Replies that are kept; null if none are. */
+  readonly near: Reader | null
+  /** True if there is more to a plain command than to forward it: it is kept, or its reply may be, or may be no longer. */
+  readonly attends: boolean
   /** Commands of all sessions that wait to be sent again. */
   readonly retrying: { count: number; most: number }
   readonly log: EventLog

@@ -37,7 +37,7 @@ export class Doors {
     const { shared } = this.world
     const door = this.#doorOf(mode)
     // Who has not logged in sends nothing that would have to be kept.
-    return door === null ? shared : { ...shared, door, keeps: false }
+    return door === null ? shared : { ...shared, door, keeps: false, near: null, attends: false }
   }
 
   start(): void {

@@ -7,6 +7,7 @@ import type { UpstreamConnection } from '../upstream/connection.js'
 import { findServer } from './cluster/cluster.js'
 import { isHarmless } from './local/local.js'
 import { refuse } from './open.js'
+import { noteLargeWrite } from './near/writes.js'
 import { recount } from './publish.js'
 import { findForLarge, prepare } from './reads/place.js'
 import { reasonOf, startRelay } from './relay.js'
@@ -116,6 +117,7 @@ export class LargeRequest {
       // Redis owes no answer before it has the whole command: no limit until then.
       this.#request = session.open(this.spec, Infinity)
       if (this.spec.handling === 'publish') recount(session, this.#request, buf, start, end)
+      if (session.context.near !== null) noteLargeWrite(session, this.spec, buf, start, end)
       sink.send(this.#request, buf, start, end)
     }
     this.#begun = session.partial = true

@@ -1,8 +1,10 @@
 import { type CommandSpec, type Handling, resolve, rulingOf } from '../commands/spec.js'
 import { Arguments } from '../resp/arguments.js'
 import { Scan } from '../resp/request-scanner.js'
+import type { UpstreamConnection } from '../upstream/connection.js'
 import { isHarmless } from './local/local.js'
 import { sendKeptRun, type Step } from './kept-run.js'
+import { noteRunWrites } from './near/writes.js'
 import { RunEnd } from './run-end.js'
 import { loadForRun, noteEnd } from './scripts/queued.js'
 import { type Frame, forward, route } from './send.js'
@@ -59,25 +61,33 @@ export function sendRun(session: Session, multi: CommandSpec, frame: Frame, step
   const { clock, limits } = session.context
   const deadline = clock.now + limits.commandTimeout
   loadForRun(session, session.route, connection, frame.buf, steps, deadline)
-  if (session.context.keeps) {
-    sendKeptRun(session, connection, multi, frame, steps, deadline)
-    noteEnd(session, connection)
-    noteRun(session, frame.buf, steps)
-    return true
-  }
+  if (session.context.keeps) sendKeptRun(session, connection, multi, frame, steps, deadline)
+  else sendSteps(session, connection, multi, frame, steps, deadline)
+  noteEnd(session, connection)
+  noteRun(session, frame.buf, steps)
+  if (session.context.near !== null) noteRunWrites(session, frame.buf, steps)
+  return true
+}
+
+function sendSteps(
+  session: Session,
+  connection: UpstreamConnection,
+  multi: CommandSpec,
+  frame: Frame,
+  steps: readonly Step[],
+  deadline: number,
+): void {
+  const { now } = session.context.clock
   forward(session, multi, frame)
   for (const { spec, start, end, argc } of steps) {
     const isLast = spec.name === 'exec'
     const request = isLast
-      ? session.register(new RunEnd(session, spec, clock.now, deadline, connection))
+      ? session.register(new RunEnd(session, spec, now, deadline, connection))
       : session.open(spec, deadline)
     request.argc = argc
     request.sent = end - start
     connection.send(request, frame.buf, start, end)
     frame.end = end
   }
-  noteEnd(session, connection)
   frame.commands += steps.length
-  noteRun(session, frame.buf, steps)
-  return true
 }

@@ -10,6 +10,7 @@ const AGGREGATORS: Readonly<Record<string, Aggregator>> = {
   respool_build_info: 'first',
   respool_upstream_up: 'min',
   respool_breaker_state: 'max',
+  respool_cache_ready: 'min',
   respool_draining: 'max',
 }
 

@@ -7,6 +7,8 @@ export interface Snapshot {
   identities: number
   /** Bytes held in queues of any connection. */
   bufferedBytes: number
+  /** Replies that are kept, and of each server whether it tells what changes; null if none are to be kept. */
+  cache: { entries: number; bytes: number; servers: { endpoint: string; ready: boolean }[] } | null
 }
 
 export type ServerRole = 'primary' | 'replica'

@@ -191,6 +191,18 @@ export const METRICS: MetricRow[] = [
     (r) => r.subscriptionGaps,
   ),
   count('respool_pubsub_slow_total', 'Subscribers disconnected because they did not read.', (r) => r.slowSubscribers),
+  count('respool_cache_hits_total', 'Reads that were answered with replies that were kept.', (r) => r.cacheHits),
+  count('respool_cache_misses_total', 'Reads of keys that may be kept that had to go to Redis.', (r) => r.cacheMisses),
+  byLabel('respool_cache_drops_total', 'cause', 'Kept replies that were dropped, by cause.', (r) => r.cacheDrops),
+  now('respool_cache_entries', 'Replies that are kept now.', ({ cache }) => cache?.entries ?? 0),
+  now('respool_cache_bytes', 'Memory for the replies that are kept now.', ({ cache }) => cache?.bytes ?? 0),
+  {
+    name: 'respool_cache_ready',
+    type: 'gauge',
+    help: '1 if the endpoint tells what changes, so that its replies may be kept, else 0.',
+    labels: ['endpoint'],
+    collect: ({ snapshot }) => (snapshot().cache?.servers ?? []).map((s) => [[s.endpoint], s.ready ? 1 : 0]),
+  },
   {
     name: 'respool_upstream_closed_total',
     type: 'counter',

@@ -28,6 +28,13 @@ export const RETRY_REASONS = [
 ] as const
 export type RetryReason = (typeof RETRY_REASONS)[number]
 
+/**
+ * Why kept replies were dropped: Redis said that the key has changed, a command was sent that writes it, or one that may write any; whoever
+ * would tell is lost; no room; too old.
+ */
+export const DROP_CAUSES = ['redis', 'write', 'unknown', 'lost', 'room', 'age'] as const
+export type DropCause = (typeof DROP_CAUSES)[number]
+
 export const REDIRECTS = ['moved', 'ask'] as const
 export type Redirect = (typeof REDIRECTS)[number]
 
@@ -80,6 +87,10 @@ export class Recorder {
   messagesDelivered = 0
   subscriptionGaps = 0
   slowSubscribers = 0
+  /** Reads of keys that may be kept, by whether they were answered with what was kept; and what was dropped of that, by cause. */
+  cacheHits = 0
+  cacheMisses = 0
+  readonly cacheDrops = new LabelCounter(DROP_CAUSES)
   /** Scripts loaded on respool's own account. */
   scriptLoads = 0
   /** Workers that have ended unasked. */

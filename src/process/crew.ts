@@ -62,7 +62,7 @@ export class Crew implements WorkerOwner {
     readonly firstId: number,
     readonly level: () => Level,
   ) {
-    const empty = { endpoints: [], downstreamConnections: 0, bufferedBytes: 0, identities: 0 }
+    const empty = { endpoints: [], downstreamConnections: 0, bufferedBytes: 0, cache: null, identities: 0 }
     const own = createRegistry(
       this.recorder,
       () => 'other',

@@ -52,6 +52,16 @@ export function unfinishedLength(buf: Buffer, start: number, end: number): numbe
   return 0
 }
 
+/** Argument i of a request that may break off; null if it is not there as a whole. */
+export function wholeArgument(buf: Buffer, start: number, end: number, i: number): Buffer | null {
+  let at = readHeader(buf, readHeader(buf, start + 1, end) + 1, end)
+  for (let left = i; left > 0; left--) {
+    if (at < 0 || at + headerValue + 2 >= end) return null
+    at = readHeader(buf, at + headerValue + 3, end)
+  }
+  return at < 0 || at + headerValue > end ? null : buf.subarray(at, at + headerValue)
+}
+
 /** Where argument i of a request frame begins; its length is in `headerValue` then. For when one argument is all that is needed. */
 export function argumentStart(buf: Buffer, start: number, end: number, i: number): number {
   let at = readHeader(buf, readHeader(buf, start + 1, end) + 1, end)

@@ -113,6 +113,7 @@ export class UpstreamConnection implements TurnTask {
   #relay: Relay | null = null
   /** The parts of a large push frame. */
   #pushed: Buffer[] = []
+  #pushedBytes = 0
   #drainReason: CloseReason = 'idle'
 
   constructor(
@@ -339,6 +340,7 @@ export class UpstreamConnection implements TurnTask {
   #deliver(bytes: Buffer, start: number, end: number): void {
     if (this.#pushed.length > 0) {
       const frame = Buffer.concat([...this.#pushed.splice(0), bytes.subarray(start, end)])
+      this.#pushedBytes = 0
       return this.#deliver(frame, 0, frame.length)
     }
     if (!this.streaming && bytes[start] === GREATER && this.pushes?.push(bytes, start, end) !== true) return
@@ -353,6 +355,9 @@ export class UpstreamConnection implements TurnTask {
     if (this.#pushed.length > 0 || (!this.streaming && bytes[start] === GREATER)) {
       // It may concern many: it is put together, so that each of them gets it whole.
       this.#pushed.push(Buffer.copyBytesFrom(bytes, start, end - start))
+      this.#pushedBytes += end - start
+      if (this.#pushedBytes > (this.pushes?.mostPushBytes ?? Infinity))
+        this.close('fault', 'a push frame that is too large')
       return
     }
     const pending = this.inflight.peek()

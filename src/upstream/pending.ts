@@ -30,6 +30,8 @@ export interface Relay {
 
 /** Takes the push frames of a connection: what Redis says there without being asked. */
 export interface PushReader {
+  /** The largest frame that is put together, bytes: the connection ends at a larger one. Any, if not given. */
+  readonly mostPushBytes?: number
   /**
    * A whole push frame, good only during the call. True if it answers the oldest command, as the confirmation of a
    * subscription does: then it is its reply.

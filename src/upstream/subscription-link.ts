@@ -32,8 +32,9 @@ export interface LinkUser extends PushReader {
 const PING = command('PING')
 
 /**
- * The one connection of an endpoint that carries subscriptions. It speaks RESP3 whatever the listeners speak, so that messages can
- * be told from answers, has no place in the pool, and neither idles nor grows old: its loss is a gap in what listeners hear.
+ * A connection on which Redis says things unasked: the one of an endpoint that carries subscriptions, or the one that carries
+ * invalidations. It speaks RESP3 whatever applications speak, so that messages can be told from answers, has no place in the pool, and
+ * neither idles nor grows old: its loss is a gap in what is heard.
  */
 export class SubscriptionLink implements ConnectionOwner {
   connection: UpstreamConnection | null = null
@@ -43,6 +44,8 @@ export class SubscriptionLink implements ConnectionOwner {
   constructor(
     readonly endpoint: LinkOwner,
     readonly user: LinkUser,
+    /** What it is for, as its name in CLIENT LIST says. */
+    readonly purpose = 'subscriptions',
   ) {}
 
   /** The connection, if it takes commands. Even while it is congested: nobody has more than one on it. */
@@ -63,7 +66,7 @@ export class SubscriptionLink implements ConnectionOwner {
     const now = context.clock.tick()
     shakeHands(
       connection,
-      identityOf(settings.upstream.target, context.login, 3, 0, `${clientName}:subscriptions`),
+      identityOf(settings.upstream.target, context.login, 3, 0, `${clientName}:${this.purpose}`),
       now,
       now + settings.upstream.connectTimeout,
       (outcome) => {

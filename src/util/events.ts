@@ -40,6 +40,10 @@ export const EVENTS = {
   sentinel_failed: 'A sentinel cannot be asked; another one is. `sentinel`, `service`, `error`.',
   sentinel_unaware: 'A sentinel does not know the service; another one is asked. `sentinel`, `service`.',
 
+  // Replies that are kept
+  cache_ready: 'A server tells what changes: replies of it may be kept from now on. `endpoint`.',
+  cache_off: 'A server does not tell what changes, or no longer: nothing of it is kept. `endpoint`, `error`.',
+
   // Applications
   accept_failed: 'A connection of an application could not be accepted. `error`.',
   connection_refused: 'A connection was refused because there are too many. `limit`.',

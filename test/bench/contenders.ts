@@ -30,6 +30,9 @@ export interface Contender {
 
 export const DIRECT = 'direct'
 export const REFERENCE = 'nutcracker'
+/** In the names of those that answer from the near cache, and how they do. */
+const NEAR = 'cache'
+const NEAR_CACHE = { RESPOOL_CACHE_PREFIXES: 'key:' }
 /** In the names of those in front of a cluster. */
 export const CLUSTER = 'cluster'
 
@@ -70,7 +73,13 @@ function startersOf(options: Options, redis: RedisServer): Map<string, Starter> 
     if (name === DIRECT || starters.has(name)) throw new UsageError(`two contenders are called "${name}"`)
     starters.set(name, starter)
   }
-  for (const entry of options.entries) add(entry.name, () => startRespool(entry, options.node, redis.url, [redis]))
+  for (const entry of options.entries) {
+    add(entry.name, () => startRespool(entry, options.node, redis.url, [redis]))
+    // What it answers Redis does not see, so that it is no match for the others unless that is asked for.
+    const near = `${entry.name}-${NEAR}`
+    if (options.only?.includes(near) === true)
+      add(near, () => startRespool({ ...entry, name: near }, options.node, redis.url, [redis], NEAR_CACHE))
+  }
   add(REFERENCE, () => startNutcracker(redis))
   add('haproxy', () => startHaproxy(redis))
   for (const peer of options.peers) add(peer.name, () => Promise.resolve(joinPeer(peer, redis)))
@@ -96,12 +105,14 @@ async function startRespool(
   node: string,
   upstream: string,
   servers: readonly Server[],
+  env: Record<string, string> = {},
 ): Promise<Contender | string> {
   if (!isBuilt(entry)) return `${entry.name}: no ${entry.path}; "npm run build" makes it`
   const port = await freePort()
   const args = [entry.path, '--listen', `127.0.0.1:${port}`, '--admin', 'off', '--upstream', upstream]
-  const about = `${entry.path}, Node ${versionOf(node, '--version')}, default settings`
-  return launch(entry.name, node, args, port, about, servers)
+  const settings = Object.keys(env).join(', ') || 'default settings'
+  const about = `${entry.path}, Node ${versionOf(node, '--version')}, ${settings}`
+  return launch(entry.name, node, args, port, about, servers, env)
 }
 
 /** What can stand in front of a cluster. */
@@ -190,8 +201,9 @@ async function launch(
   port: number,
   about: string,
   servers: readonly Server[],
+  env: Record<string, string> = {},
 ): Promise<Contender> {
-  const child = new Child(command, args)
+  const child = new Child(command, args, { ...process.env, ...env })
   await child.ready(() => answersGet(port), `${name} on port ${port} answers GET`)
   return {
     name,

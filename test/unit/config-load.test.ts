@@ -124,6 +124,7 @@ describe('defaults', () => {
         hotKeys: { sample: 100, keys: 100 },
       },
       scripts: { cacheBytes: 8_388_608, cacheCount: 1000 },
+      cache: { prefixes: [], maxBytes: 67_108_864, maxEntries: 100_000, maxEntryBytes: 16_384, maxAge: 10_000 },
       drain: { notice: 3000, timeout: 5000 },
       reload: 'signal',
       tracing: { sampleRatio: 0.01 },

@@ -195,7 +195,7 @@ function addMetrics(): void {
   const registry = createRegistry(
     new Recorder(1),
     () => 'get',
-    () => ({ endpoints: [], downstreamConnections: 0, identities: 0, bufferedBytes: 0 }),
+    () => ({ endpoints: [], downstreamConnections: 0, identities: 0, bufferedBytes: 0, cache: null }),
   )
   // Those of Node and of the process say themselves which labels they have.
   for (const metric of registry.getMetricsAsArray() as unknown as { name: string; labelNames?: string[] }[]) {

@@ -31,6 +31,7 @@ const snapshot: Snapshot = {
   downstreamConnections: 12,
   identities: 0,
   bufferedBytes: 13,
+  cache: { entries: 17, bytes: 18, servers: [{ endpoint: '10.0.0.1:6379', ready: true }] },
 }
 
 function scrape(recorder: Recorder, current: () => Snapshot = () => snapshot): Promise<string> {

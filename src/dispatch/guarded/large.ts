@@ -1,6 +1,6 @@
 import type { CommandSpec } from '../../commands/spec.js'
 import { denialIn } from '../../guard/guard.js'
-import { unfinishedLength } from '../../resp/arguments.js'
+import { unfinishedLength, wholeArgument } from '../../resp/arguments.js'
 import { headerValue, readHeader } from '../../resp/header.js'
 import { hasArity } from '../local/syntax.js'
 import { LargeRequest } from '../large-request.js'
@@ -29,7 +29,7 @@ export function beginLarge(
   const row = rowOf(spec, buf, start, end, argc)
   if (!hasArity(row, argc) || session.mode.current === 'locked')
     return LargeRequest.begin(session, spec, buf, start, end)
-  const key = row.soleKey > 0 && row.soleKey < argc ? argumentAt(buf, start, end, row.soleKey) : null
+  const key = row.soleKey > 0 && row.soleKey < argc ? wholeArgument(buf, start, end, row.soleKey) : null
   if (guard.needsKeys(row) && key === null) return LargeRequest.gather(session, spec)
   const bytes = Math.max(end - start, unfinishedLength(buf, start, end))
   const findings = guard.findingsOfLarge(row, key === null ? [] : [key], argc, bytes)
@@ -55,16 +55,6 @@ export function endLarge(session: Session, { spec, bytes, gathers, reported }: L
 
 function rowOf(spec: CommandSpec, buf: Buffer, start: number, end: number, argc: number): CommandSpec {
   if (spec.subcommands === null || argc < 2) return spec
-  const name = argumentAt(buf, start, end, 1)?.toString('latin1').toLowerCase()
+  const name = wholeArgument(buf, start, end, 1)?.toString('latin1').toLowerCase()
   return (name !== undefined && spec.subcommands.get(name)) || spec
-}
-
-/** An argument of a request that may break off; null if it is not there as a whole. */
-function argumentAt(buf: Buffer, start: number, end: number, i: number): Buffer | null {
-  let at = readHeader(buf, readHeader(buf, start + 1, end) + 1, end)
-  for (let left = i; left > 0; left--) {
-    if (at < 0 || at + headerValue + 2 >= end) return null
-    at = readHeader(buf, at + headerValue + 3, end)
-  }
-  return at < 0 || at + headerValue > end ? null : buf.subarray(at, at + headerValue)
 }

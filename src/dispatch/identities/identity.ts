@@ -60,7 +60,8 @@ export class Identity {
     const { topology, carriers } = this.upstreams
     const asker = { call: (...args: string[]) => this.#ask(args) }
     const permissions = new Permissions(asker, () => clock.tick(), config.passthrough.recheckInterval)
-    this.context = { ...shared, topology, carriers, permissions, door }
+    const near = shared.near?.cache.another() ?? null
+    this.context = { ...shared, topology, carriers, permissions, door, near }
     this.upstreams.start()
   }
 
