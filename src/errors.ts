@@ -103,8 +103,9 @@ export const ERRORS = {
   ),
   scanCursorTooLarge: row('ERR respool has no room for the cursor that a node gave to SCAN: it has more than 48 bits'),
   repliesDiffer: row('ERR respool got replies from several nodes that do not belong together'),
-  replyTooLarge: row('ERR the replies of the nodes are together larger than limits.mergedBytes'),
+  replyTooLarge: row('ERR respool would have to put together a reply that is larger than limits.mergedBytes'),
   largeLocal: row('ERR respool does not take arguments of this size for this command'),
+  subscriptionsExceeded: row('TRYAGAIN respool has no room for more subscriptions: raise limits.bufferedBytes', true),
   userBound: row(
     'ERR respool cannot change the user of a connection that has subscriptions, a transaction or tracking',
   ),

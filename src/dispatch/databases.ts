@@ -1,3 +1,5 @@
+import { BoundedMap } from '../util/bounded-map.js'
+
 /** Asks Redis whether it has the database; rejects if it cannot be asked. */
 export type DatabaseCheck = (index: number) => Promise<boolean>
 
@@ -8,7 +10,7 @@ const MOST_REMEMBERED = 1024
  * Which databases Redis has: their number, if it told, else what it answered about each. Managed servers refuse to tell the number.
  */
 export class Databases {
-  readonly #known = new Map<number, boolean>([[0, true]])
+  readonly #known = new BoundedMap<number, boolean>(MOST_REMEMBERED)
 
   /** @param count how many there are; null while that is not known */
   constructor(
@@ -19,12 +21,12 @@ export class Databases {
   /** Whether there is such a database; null if Redis has to be asked first. */
   has(index: number): boolean | null {
     if (index < 0) return false
+    if (index === 0) return true
     return this.count === null ? (this.#known.get(index) ?? null) : index < this.count
   }
 
   /** Asks, and calls `done` when `has` can tell. */
   async ask(index: number, done: () => void): Promise<void> {
-    if (this.#known.size >= MOST_REMEMBERED) this.#known.clear()
     try {
       this.#known.set(index, await this.check(index))
     } catch {
@@ -38,6 +40,5 @@ export class Databases {
   forget(): void {
     this.count = null
     this.#known.clear()
-    this.#known.set(0, true)
   }
 }

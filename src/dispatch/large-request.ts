@@ -2,6 +2,7 @@ import { type CommandSpec, isBlocking } from '../commands/spec.js'
 import { unfinishedLength } from '../resp/arguments.js'
 import { readHeader, headerValue } from '../resp/header.js'
 import type { PinReason } from '../metrics/recorder.js'
+import type { ErrorCode } from '../errors.js'
 import { error, QUEUED } from '../resp/encode.js'
 import type { UpstreamConnection } from '../upstream/connection.js'
 import { findServer } from './cluster/cluster.js'
@@ -35,6 +36,10 @@ export class LargeRequest {
   #begun = false
   #gathered: string[] = []
   #gatheredBytes = 0
+  /** Of these what is kept. */
+  #keptBytes = 0
+  /** Why it is not put together after all. */
+  #refusal: ErrorCode | null = null
   #argc = 0
   /** How much of it has come. */
   bytes = 0
@@ -143,16 +148,28 @@ export class LargeRequest {
       this.#argc = headerValue
     }
     this.#gatheredBytes += end - start
-    if (this.#gatheredBytes <= LARGEST_GATHERED) this.#gathered.push(buf.toString('latin1', start, end))
-    else this.#gathered = []
+    if (this.#refusal !== null) return
+    if (this.#gatheredBytes > LARGEST_GATHERED) return this.#drop('largeLocal')
+    this.#keptBytes += end - start
+    if (!this.session.downstream.keeping.keeps(end - start)) return this.#drop('heldExceeded')
+    this.#gathered.push(buf.toString('latin1', start, end))
+  }
+
+  /** Keeps nothing of it, and takes in the rest. */
+  #drop(refusal: ErrorCode | null): void {
+    this.#refusal = refusal
+    this.#gathered = []
+    this.session.downstream.keeping.keeps(-this.#keptBytes)
+    this.#keptBytes = 0
   }
 
   #whole(): Frame | null {
     const { session, spec } = this
     const text = this.#gathered.join('')
-    const fits = this.#gatheredBytes <= LARGEST_GATHERED
-    if (fits && !(spec.handling === 'subscribe' && text.includes(INVALIDATE))) return ownFrame(text, this.#argc)
-    session.answerError(spec, 'largeLocal')
+    this.#drop(this.#refusal)
+    const fits = this.#refusal === null && !(spec.handling === 'subscribe' && text.includes(INVALIDATE))
+    if (fits) return ownFrame(text, this.#argc)
+    session.answerError(spec, this.#refusal ?? 'largeLocal')
     return null
   }
 }

@@ -1,3 +1,4 @@
+import { BoundedMap } from '../util/bounded-map.js'
 import type { Clock } from '../util/clock.js'
 
 /** Asks a server on a connection of its own that is logged in as the user. */
@@ -22,7 +23,7 @@ const FREE = ['auth', 'hello', 'quit', 'reset']
  */
 export class Permissions {
   /** By command: the server's refusal, or null, and until when it counts, ms. */
-  readonly #known = new Map<string, { refusal: string | null; until: number }>()
+  readonly #known = new BoundedMap<string, { refusal: string | null; until: number }>(MOST_REMEMBERED)
   #queue: Promise<unknown> = Promise.resolve()
 
   /** @param interval how long an answer counts, ms */
@@ -48,7 +49,6 @@ export class Permissions {
   }
 
   async #learn(key: string, name: string, args: readonly string[]): Promise<void> {
-    if (this.#known.size >= MOST_REMEMBERED) this.#known.clear()
     try {
       this.#known.set(key, { refusal: await this.#ask(name, args), until: this.clock() + this.interval })
     } catch {

@@ -121,7 +121,12 @@ export class Request implements Pending, Repeatable {
   #keep(buf: Buffer, start: number, end: number): void {
     const part =
       end - start <= TEXT_LIMIT ? buf.toString('latin1', start, end) : Buffer.copyBytesFrom(buf, start, end - start)
+    this.#hold(part)
+  }
+
+  #hold(part: string | Buffer): void {
     ;(this.#held ??= []).push(part)
+    this.session.downstream.keeping.waits(part.length)
   }
 
   #alter(buf: Buffer, start: number, end: number, last: boolean): void {
@@ -171,7 +176,7 @@ export class Request implements Pending, Repeatable {
     this.begun = true
     if (this.silent) this.#sayNothing()
     else if (this.session.ring.peek() === this) this.session.downstream.writeText(text)
-    else (this.#held ??= []).push(text)
+    else this.#hold(text)
     this.session.complete(this)
   }
 
@@ -184,6 +189,7 @@ export class Request implements Pending, Repeatable {
   release(): void {
     if (this.#held === null) return
     for (const part of this.#held) {
+      this.session.downstream.keeping.waits(-part.length)
       if (typeof part === 'string') this.session.downstream.writeText(part)
       else this.session.downstream.write(part, 0, part.length)
     }

@@ -40,7 +40,7 @@ export function route(session: Session, spec: CommandSpec): boolean {
   const { connection } = session
   if (connection !== null) return connection.usable || holdFor(session, connection)
   if (session.pooling === 'session') return routeOnLease(session, spec)
-  const picked = session.lane.pick()
+  const picked = session.window.large ? session.lane.pickApart() : session.lane.pick()
   session.route.connection = picked
   if (picked === null) return session.ways.awaitConnection(spec)
   session.ways.waitsUntil = 0

@@ -31,6 +31,10 @@ export function subscribe(session: Session, spec: CommandSpec, frame: Frame): bo
   const told = names.includes(INVALIDATE) || (session.protocol === 2 && session.anchor.reserved !== null)
   if (adds && told) return relay(session, spec, frame, 'subscribe')
   const subscriber = (session.subscriber ??= new Subscriber(session, session.context.carriers))
+  if (adds && !subscriber.reserve(names)) {
+    session.answerError(spec, 'subscriptionsExceeded')
+    return true
+  }
   const { clock, limits } = session.context
   const request = session.open(spec, Infinity)
   const deadline = clock.now + limits.commandTimeout

@@ -4,15 +4,20 @@ import { matchesGlob } from '../util/glob.js'
 import { type Kind, KINDS, type Message } from '../upstream/message.js'
 import type { Order, OrderOwner, Wish } from '../upstream/subscription-order.js'
 import type { Listener } from '../upstream/topics.js'
+import type { Keeping } from './downstream.js'
 
 /** What a subscriber needs of its session. */
 export interface SubscriberOwner {
   readonly protocol: Protocol
+  readonly downstream: { readonly keeping: Keeping }
   /** Passes bytes on that nobody changes any more. */
   deliver(part: string | Buffer): void
   /** Ends the connection. */
   evict(): void
 }
+
+/** What a subscription takes besides its name, bytes. */
+const OVERHEAD = 256
 
 /** What came of a command, as frames for the application. */
 export interface Answer {
@@ -32,6 +37,8 @@ export const WORDS: Readonly<Record<Kind, readonly [subscribe: string, unsubscri
  */
 export class Subscriber implements Listener {
   readonly names: Readonly<Record<Kind, Set<string>>> = { channel: new Set(), pattern: new Set(), shard: new Set() }
+  /** What its names take, and those that it asks for. */
+  #bytes = 0
   /** What it waits for: one order, or those that unsubscribe at several servers. */
   readonly #orders = new Set<Order>()
 
@@ -59,14 +66,24 @@ export class Subscriber implements Listener {
     return false
   }
 
+  /** Makes room for names that are to be subscribed to; false if there is none. */
+  reserve(names: readonly string[]): boolean {
+    const bytes = sizeOf(names)
+    if (this.#keep(bytes)) return true
+    this.#keep(-bytes)
+    return false
+  }
+
+  /** There must be room for the names. */
   subscribe(kind: Kind, word: string, names: readonly string[], deadline: number, answer: Answer): void {
     const carrier = this.carriers.of(kind, names[0])
     this.#give(
       (wish) => carrier.subscribe(wish),
       { kind, word, names, deadline },
       (refusal) => {
-        if (refusal === null) answer(names.map((name) => this.#added(kind, name)).join(''), false)
-        else answer(refusal, true)
+        if (refusal === null) return answer(names.map((name) => this.#added(kind, name)).join(''), false)
+        this.#keep(-sizeOf(names))
+        answer(refusal, true)
       },
     )
   }
@@ -90,7 +107,7 @@ export class Subscriber implements Listener {
           else refusal ??= error
           if (--missing > 0) return
           if (refusal === null) return answer(this.#removed(kind, names), false)
-          for (const name of gone) own.delete(name)
+          for (const name of gone) this.#delete(kind, name)
           answer(refusal, true)
         },
       )
@@ -120,6 +137,7 @@ export class Subscriber implements Listener {
     for (const kind of KINDS) for (const name of this.names[kind]) servers.add(this.carriers.of(kind, name))
     for (const server of servers) server.leave(this, this.names, ...orders.filter(({ owner }) => owner === server))
     for (const kind of KINDS) this.names[kind].clear()
+    this.#keep(-this.#bytes)
   }
 
   /** @param done with the error frame if the wish was refused */
@@ -144,6 +162,7 @@ export class Subscriber implements Listener {
   }
 
   #added(kind: Kind, name: string): string {
+    if (this.names[kind].has(name)) this.#keep(-sizeOf([name]))
     this.names[kind].add(name)
     return this.#confirmation(WORDS[kind][0], bulk(name), kind)
   }
@@ -152,10 +171,19 @@ export class Subscriber implements Listener {
     const word = WORDS[kind][1]
     if (names.length === 0) return this.#confirmation(word, nullReply(this.owner.protocol), kind)
     const remove = (name: string) => {
-      this.names[kind].delete(name)
+      this.#delete(kind, name)
       return this.#confirmation(word, bulk(name), kind)
     }
     return names.map(remove).join('')
+  }
+
+  #delete(kind: Kind, name: string): void {
+    if (this.names[kind].delete(name)) this.#keep(-sizeOf([name]))
+  }
+
+  #keep(bytes: number): boolean {
+    this.#bytes += bytes
+    return this.owner.downstream.keeping.keeps(bytes)
   }
 
   #confirmation(word: string, name: string, kind: Kind): string {
@@ -168,3 +196,5 @@ export class Subscriber implements Listener {
     return kind === 'shard' ? shard.size : channel.size + pattern.size
   }
 }
+
+const sizeOf = (names: readonly string[]): number => names.reduce((sum, name) => sum + name.length + OVERHEAD, 0)

@@ -113,6 +113,10 @@ export class Ways implements WaitOwner {
     this.leaseRoute.connection = this.lease
   }
 
+  get all(): Iterable<Route> {
+    return this.#routes?.values() ?? (this.#route === null ? [] : [this.#route])
+  }
+
   /** True if there is more than one. */
   get several(): boolean {
     return this.#routes !== null

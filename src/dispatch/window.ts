@@ -1,5 +1,7 @@
 /** Replies measured before the first judgement, and commands that may be in flight until then: a client's usual pipeline. */
 const START = 128
+/** Replies of so many bytes on average are large: others should not have to wait behind them. */
+const LARGE = 64 * 1024
 /** However large its replies are, a session may have so many commands in flight. */
 const LEAST = 8
 
@@ -10,6 +12,8 @@ const LEAST = 8
  */
 export class Window {
   size: number
+  /** True if its replies were large lately. */
+  large = false
   #replies = 0
   #bytes = 0
 
@@ -26,6 +30,7 @@ export class Window {
     this.#replies++
     // A large reply is judged at once.
     if (this.#replies < this.size / 2 && this.#bytes < this.target / 2) return
+    this.large = this.#bytes >= this.#replies * LARGE
     const fitting = Math.floor((this.target * this.#replies) / this.#bytes)
     this.size = Math.max(LEAST, Math.min(fitting, this.size * 2, this.most))
     this.#replies = this.#bytes = 0

@@ -23,6 +23,16 @@ export function unsentBytes(socket: Socket): number {
   return handle?.writeQueueSize ?? 0
 }
 
+/** The two ends of a connection; that of a unix socket as Redis shows it. */
+export function addressesOf(accepted: Socket, at: string): { remote: string; local: string } {
+  const { remoteAddress, remotePort, localAddress, localPort } = accepted
+  const unixName = `${at.replace('unix:', '')}:0`
+  return {
+    remote: remoteAddress === undefined ? unixName : `${remoteAddress}:${remotePort}`,
+    local: localAddress === undefined ? unixName : `${localAddress}:${localPort}`,
+  }
+}
+
 export function adopt(accepted: Socket, reads: ReadBuffer, onRead: (size: number) => void): Socket {
   const inner = accepted as unknown as WithHandle
   // A handle of TLS looks the same, but is nothing without its socket.

@@ -28,7 +28,7 @@ export class Allowance {
   #commands: number
   /** When it was filled last, ms on the monotonic clock. */
   #filledAt: number
-  readonly #waiting: Paced[] = []
+  readonly #waiting = new Set<Paced>()
   #timer: NodeJS.Timeout | null = null
 
   constructor(
@@ -73,8 +73,18 @@ export class Allowance {
 
   /** Releases a session, which is held, when the debt is paid off. */
   wait(session: Paced): void {
-    this.#waiting.push(session)
+    this.#waiting.add(session)
     this.#timer ??= this.#whenPaid()
+  }
+
+  /** How many wait. */
+  get waiting(): number {
+    return this.#waiting.size
+  }
+
+  /** The session has gone. */
+  forget(session: Paced): void {
+    this.#waiting.delete(session)
   }
 
   #whenPaid(): NodeJS.Timeout {
@@ -99,6 +109,8 @@ export class Allowance {
   #release(): void {
     if (this.#timer !== null) clearTimeout(this.#timer)
     this.#timer = null
-    for (const session of this.#waiting.splice(0)) if (session.held === 'paced') session.unhold()
+    const waiting = [...this.#waiting]
+    this.#waiting.clear()
+    for (const session of waiting) if (session.held === 'paced') session.unhold()
   }
 }

@@ -4,7 +4,7 @@ import { beginLarge, endLarge } from '../dispatch/guarded/large.js'
 import { dispatchNamed } from '../dispatch/named.js'
 import { type Frame, ownFrame } from '../dispatch/send.js'
 import { relayBytes } from '../dispatch/relay.js'
-import type { Downstream } from '../dispatch/downstream.js'
+import type { Downstream, Keeping } from '../dispatch/downstream.js'
 import { holdForMove, pack, unpack } from '../dispatch/luggage.js'
 import type { LargeRequest } from '../dispatch/large-request.js'
 import { Session } from '../dispatch/session.js'
@@ -17,7 +17,7 @@ import { Output } from '../resp/output.js'
 import { Carry, HEADROOM, STREAM_FROM } from '../resp/read-buffer.js'
 import { OF_STRANGERS, RequestScanner, Scan } from '../resp/request-scanner.js'
 import type { TurnTask } from '../util/turn.js'
-import { adopt, canLeave, unsentBytes } from './accept.js'
+import { addressesOf, adopt, canLeave, unsentBytes } from './accept.js'
 import type { Arrival, ConnectionOptions, DownstreamContext } from './context.js'
 import { mayLeave, owesForEver, type Urgency } from './ending.js'
 import { observeRead } from './observing.js'
@@ -61,6 +61,7 @@ export class DownstreamConnection implements Downstream, TurnTask {
   /** A large command that was put together and has to wait. */
   #waiting: Frame | null = null
   readonly #unread: Unread
+  readonly keeping: Keeping
   /** How often what was gathered has lingered. */
   #lingered = 0
   /** True after the last reply was decided on. */
@@ -80,15 +81,13 @@ export class DownstreamConnection implements Downstream, TurnTask {
     readonly onClosed: (connection: DownstreamConnection) => void,
     arrival: Arrival | null = null,
   ) {
-    const { remoteAddress, remotePort, localAddress, localPort } = accepted
-    // As Redis shows the connections of its unix socket.
-    const unixName = `${at.replace('unix:', '')}:0`
-    this.remoteAddress = remoteAddress === undefined ? unixName : `${remoteAddress}:${remotePort}`
-    this.localAddress = localAddress === undefined ? unixName : `${localAddress}:${localPort}`
+    const { remote, local } = addressesOf(accepted, at)
+    this.remoteAddress = remote
+    this.localAddress = local
     const { registry } = context.dispatch
     this.session = new Session(arrival?.id ?? registry.takeId(), context.dispatch, this, options)
     registry.add(this.session)
-    this.#unread = new Unread(this.session, context.limits, context.buffered, options.allowance)
+    this.keeping = this.#unread = new Unread(this.session, context.limits, context.buffered, options.allowance)
     this.#output = new Output(context.replies)
     this.#scanner = new RequestScanner(context.limits)
     this.trust(this.session.mode.current !== 'locked')
@@ -120,6 +119,9 @@ export class DownstreamConnection implements Downstream, TurnTask {
 
   writeText(text: string): void {
     this.#output.text(text)
+    // A short command may have a long answer, and many of them may have come at once.
+    const { bytes } = this.#output
+    if (bytes > this.context.limits.outputBytes) this.#unread.update(bytes + this.#socket.writableLength)
     if (!this.queued) this.context.turns.add('downstream', this)
   }
 
@@ -177,11 +179,10 @@ export class DownstreamConnection implements Downstream, TurnTask {
   }
 
   #resume(): void {
-    if (this.session.closed || this.#finishing) return
-    if (this.session.held !== null || this.#unread.choked) return
+    if (this.session.closed || this.#finishing || this.#waits) return
     this.context.dispatch.clock.tick()
     this.#process(HEADROOM)
-    if (this.session.held === null && !this.#unread.choked) this.#socket.resume()
+    if (!this.#waits) this.#socket.resume()
     if (this.#ended) this.#end()
   }
 
@@ -221,8 +222,7 @@ export class DownstreamConnection implements Downstream, TurnTask {
     if (pos > frame && this.session.held === null) frame = this.#streamLarge(bytes, frame, pos)
     this.#scanned = pos - frame
     this.#carry.keep(bytes, frame, end)
-    const full = this.#carry.length > (this.session.held === null ? 0 : HELD_BYTES)
-    if (full && (this.session.held !== null || this.#unread.choked)) this.#socket.pause()
+    if (this.#waits && this.#carry.length > (this.session.held === null ? 0 : HELD_BYTES)) this.#socket.pause()
     reads.gather.close()
     if (commands > 0) observeRead(this.session, commands, this.options.allowance)
   }
@@ -305,7 +305,11 @@ export class DownstreamConnection implements Downstream, TurnTask {
 
   /** One read is still let in by a choked connection, to see whether it has more to say. */
   #accountUnread(): void {
-    if (this.#unread.update(this.#socket.writableLength) && this.#carry.length > 0) this.#socket.pause()
+    const { writableLength } = this.#socket
+    if (!this.#unread.update(writableLength)) return
+    // Node tells of an end only behind writes that are not small.
+    if (writableLength === 0) this.#drained()
+    else if (this.#carry.length > 0) this.#socket.pause()
   }
 
   #drained(): void {
@@ -319,7 +323,7 @@ export class DownstreamConnection implements Downstream, TurnTask {
     if (this.#endsAt !== Infinity) return this.destroy('finished')
     if (owesForEver(session) || this.#large !== null) return this.destroy('gone')
     // Held commands come first; this is called again after them.
-    if (session.held === null && !this.#unread.choked) this.finish()
+    if (!this.#waits) this.finish()
   }
 
   /**
@@ -374,25 +378,20 @@ export class DownstreamConnection implements Downstream, TurnTask {
     if (this.#unread.sweep(now, unsentBytes(this.#socket), this.#carry.length > 0)) this.resume()
     if (this.#unread.isStuck(now)) return this.destroy(this.session.subscribed ? 'slow' : 'does not read')
     const silent = now - this.session.lastActive
-    if (silent > stallTimeout && this.#isUnfinished()) this.#giveUp()
+    // A large command has its place among the replies, which nothing can take any more.
+    if (silent > stallTimeout && this.#isUnfinished() && this.#large === null) this.#refuse('stalled')
+    else if (silent > stallTimeout && this.#isUnfinished()) this.destroy('stalled')
     else if (idleTimeout > 0 && silent > idleTimeout && this.session.isIdle) this.destroy('idle')
   }
 
-  /** A large command has its place among the replies, which nothing can take any more. */
-  #giveUp(): void {
-    if (this.#large === null) this.#refuse('stalled')
-    else this.destroy('stalled')
+  /** True while no command is taken in. */
+  get #waits(): boolean {
+    return this.session.held !== null || this.#unread.choked
   }
 
   /** True if the rest of a command is missing. */
   #isUnfinished(): boolean {
-    if (
-      this.#finishing ||
-      this.session.mode.current === 'relaying' ||
-      this.session.held !== null ||
-      this.#unread.choked
-    )
-      return false
+    if (this.#finishing || this.#waits || this.session.mode.current === 'relaying') return false
     return this.#carry.length > 0 || !this.#scanner.idle
   }
 }

@@ -154,7 +154,9 @@ export class Listener {
     const at = describeAddress(this.options.address)
     const allowance = this.#allowance
     const forget = (connection: DownstreamConnection) => {
-      if (this.connections.delete(connection) && allowance !== null) allowance.connections--
+      if (!this.connections.delete(connection) || allowance === null) return
+      allowance.connections--
+      allowance.forget(connection.session)
     }
     if (allowance !== null) allowance.connections++
     const options = { ...this.options, allowance }

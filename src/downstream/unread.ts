@@ -1,4 +1,7 @@
+import type { Route } from '../dispatch/route.js'
+import type { Keeping } from '../dispatch/downstream.js'
 import type { Session } from '../dispatch/session.js'
+import type { UpstreamConnection } from '../upstream/connection.js'
 
 export interface UnreadLimits {
   /** Unread reply bytes of one connection at which no more of its commands are taken. */
@@ -27,14 +30,23 @@ const SCARCE = 16 * 1024
  * The allowance is `outputBytes` for whoever reads. It doubles for a connection that reads nothing and has sent more commands, as
  * long as there is room: that may be an application which writes its whole pipeline before it reads the first reply, and
  * would wait for ever.
+ *
+ * Replies that wait for those of other servers in front of them count too, but say nothing of the application: they stop connections, all but the
+ * one that they wait for, only once there are too many bytes of all.
  */
-export class Unread {
+export class Unread implements Keeping {
   bytes = 0
+  /** Those of replies that wait for others in front of them. */
+  #waiting = 0
+  /** Those of what is being put together, which only count towards the total. */
+  #kept = 0
   /** True while no more commands are taken. */
   choked = false
   #allowance: number
-  /** The upstream connection that stands still because of this. */
-  #stalled: Session['connection'] = null
+  /** The upstream connections that stand still because of this, and the ways to them. */
+  readonly #stalled: { readonly route: Route; readonly connection: UpstreamConnection }[] = []
+  /** Since when that is so because of replies that wait, ms. */
+  #stalledAt = Infinity
   #progressAt: number
   #leftBefore = 0
 
@@ -50,8 +62,9 @@ export class Unread {
     this.#progressAt = session.since
   }
 
-  /** Takes note of how many bytes are unread now; true if no more commands may be taken. */
-  update(bytes: number): boolean {
+  /** Takes note of how many bytes are unread now, besides those that wait; true if no more commands may be taken. */
+  update(unread: number): boolean {
+    const bytes = unread + this.#waiting
     this.total.bytes += bytes - this.bytes
     if (this.own !== null) this.own.bytes += bytes - this.bytes
     this.bytes = bytes
@@ -59,14 +72,35 @@ export class Unread {
     if (this.session.subscribed) return this.choked
     const limit = this.#limit
     if (bytes > limit) this.choked = true
-    if (bytes > limit * HARD_FACTOR) this.#stall()
+    if (unread > limit * HARD_FACTOR) this.#stall(null)
+    else if (bytes > limit * HARD_FACTOR && this.#scarce) this.#stall(this.session.ring.peek()?.route ?? null)
     return this.choked
+  }
+
+  waits(bytes: number): void {
+    if (this.session.closed) return
+    const unread = this.bytes - this.#waiting
+    this.#waiting += bytes
+    this.update(unread)
+  }
+
+  keeps(bytes: number): boolean {
+    if (this.session.closed) return true
+    this.#keep(bytes)
+    return this.total.bytes <= this.limits.bufferedBytes
+  }
+
+  #keep(bytes: number): void {
+    this.#kept += bytes
+    this.total.bytes += bytes
+    if (this.own !== null) this.own.bytes += bytes
   }
 
   /** Everything has been read; true if commands can be taken again. */
   drained(): boolean {
     this.update(0)
     this.#allowance = this.limits.outputBytes
+    if (this.bytes > this.#limit) return false
     return this.#release()
   }
 
@@ -75,7 +109,7 @@ export class Unread {
    * are waiting. True if these can be taken although replies are unread.
    */
   sweep(now: number, unsent: number, hungry: boolean): boolean {
-    const left = this.bytes + unsent
+    const left = this.bytes - this.#waiting + unsent
     if (left === 0 || left !== this.#leftBefore) {
       this.#progressAt = now
       this.#leftBefore = left
@@ -97,10 +131,13 @@ export class Unread {
   /** True if it has been in the way for too long. */
   isStuck(now: number): boolean {
     const silence = now - this.#progressAt
-    return silence > this.limits.stallTimeout || (silence > STALL_WITH_NEIGHBOURS && this.#hindersOthers())
+    const inTheWay = Math.max(silence, now - this.#stalledAt) > STALL_WITH_NEIGHBOURS && this.#hindersOthers()
+    return silence > this.limits.stallTimeout || inTheWay
   }
 
   close(): void {
+    this.#waiting = 0
+    this.#keep(-this.#kept)
     this.update(0)
     this.#release()
   }
@@ -119,25 +156,31 @@ export class Unread {
     return this.total.bytes + this.bytes < this.limits.bufferedBytes && this.own?.hasRoom(this.bytes) !== false
   }
 
-  #stall(): void {
-    const { connection } = this.session
-    if (connection === null || connection.paused) return
-    this.#stalled = connection
-    connection.pause()
+  /** @param spared the way on which the next reply comes, if that is waited for */
+  #stall(spared: Route | null): void {
+    for (const route of this.session.ways.all) {
+      const { connection } = route
+      if (route === spared || connection === null || connection.paused) continue
+      if (spared !== null) this.#stalledAt = Math.min(this.#stalledAt, this.session.context.clock.now)
+      this.#stalled.push({ route, connection })
+      connection.pause()
+    }
   }
 
   /** Lets everything go on; true if it had stopped. */
   #release(): boolean {
-    this.#stalled?.resume()
-    this.#stalled = null
+    for (const { connection } of this.#stalled.splice(0)) connection.resume()
+    this.#stalledAt = Infinity
     const choked = this.choked
     this.choked = false
     return choked
   }
 
-  /** True if other sessions wait for replies on the connection that stands still. */
+  /** True if other sessions wait for replies on a connection that stands still. */
   #hindersOthers(): boolean {
-    const { session } = this
-    return this.#stalled !== null && this.#stalled !== session.lease && this.#stalled.inflight.length > session.inflight
+    const { lease } = this.session
+    return this.#stalled.some(
+      ({ route, connection }) => connection !== lease && connection.inflight.length > route.inflight,
+    )
   }
 }

@@ -11,6 +11,8 @@ import { readReplica, REPLICA_EVENTS } from './sentinel-replicas.js'
 const PATIENCE = 500
 /** How often a sentinel is asked though nothing seems to have changed, ms. */
 const POLL_INTERVAL = 10_000
+/** Sentinels that are remembered, as long as those that are configured are fewer. */
+const MOST_SENTINELS = 64
 const SWITCHED = '+switch-master'
 
 export interface SentinelOptions {
@@ -150,13 +152,19 @@ export class SentinelWatch {
     return typeof text === 'string' && (text.startsWith(`${service} `) || text.includes(` @ ${service} `))
   }
 
-  /** Takes in the sentinels that another one knows. */
+  /** Takes in the sentinels that another one knows. Where they come and go, those that nobody names any more give way. */
   #learn(rows: unknown): void {
+    const told = fieldsOf(rows)
+      .map((field) => readAddress([field('ip'), field('port')]))
+      .filter((address) => address !== null)
     const known = new Set(this.sentinels.map(describeAddress))
-    for (const field of fieldsOf(rows)) {
-      const address = readAddress([field('ip'), field('port')])
-      if (address !== null && !known.has(describeAddress(address))) this.sentinels.push(address)
+    const fresh = told.filter((address) => !known.has(describeAddress(address)))
+    if (this.sentinels.length + fresh.length > MOST_SENTINELS) {
+      const named = new Set([...told, ...this.options.sentinels].map(describeAddress))
+      const kept = this.sentinels.filter((address) => named.has(describeAddress(address)))
+      this.sentinels.splice(0, Infinity, ...kept)
     }
+    this.sentinels.push(...fresh.slice(0, Math.max(0, MOST_SENTINELS - this.sentinels.length)))
   }
 
   #client(address: Address, onMessage: ((message: unknown) => void) | null): ControlClient {

@@ -3,6 +3,7 @@ import { checkServerIdentity, connect, createSecureContext, type SecureContext, 
 import type { UpstreamTls } from '../config/config.js'
 import type { Recorder } from '../metrics/recorder.js'
 import type { EventLog } from '../util/log.js'
+import { BoundedMap } from '../util/bounded-map.js'
 import { explainServer } from './advice.js'
 import { WatchedPem } from './watched-pem.js'
 
@@ -18,7 +19,7 @@ export interface TlsPlace {
 export class ClientTls {
   #context!: SecureContext
   /** By host and port. Only of the current context: a session that is taken up again is not checked against certificates. */
-  readonly #sessions = new Map<string, Buffer>()
+  readonly #sessions = new BoundedMap<string, Buffer>(MOST_SESSIONS)
   readonly #files: WatchedPem
 
   /**
@@ -57,7 +58,6 @@ export class ClientTls {
     })
     socket.on('session', (fresh: Buffer) => {
       if (context !== this.#context) return
-      if (this.#sessions.size >= MOST_SESSIONS) this.#sessions.clear()
       this.#sessions.set(place, fresh)
     })
     socket.once('error', () => this.#sessions.delete(place))

@@ -2,7 +2,7 @@ import type { Socket } from 'node:net'
 import type { Address } from '../config/config.js'
 import { GREATER } from '../resp/bytes.js'
 import { Output } from '../resp/output.js'
-import { Carry, HEADROOM, type ReadBuffer, STREAM_FROM } from '../resp/read-buffer.js'
+import { Carry, HEADROOM, READ_SIZE, type ReadBuffer, STREAM_FROM } from '../resp/read-buffer.js'
 import { ReplyFault, ReplyScanner } from '../resp/reply-scanner.js'
 import type { Recorder } from '../metrics/recorder.js'
 import type { ClientTls } from '../tls/client.js'
@@ -40,6 +40,12 @@ const MOVES: Record<ConnectionState, readonly ConnectionState[]> = {
 
 /** Unsent bytes at which a connection takes no further commands until they are gone. */
 const CONGESTED_FROM = 1024 * 1024
+
+/** Full reads in one turn: what comes on other connections is not to wait for all of a large reply. */
+const READS_A_TURN = 4
+
+/** Time to read what has come while reading had stopped, ms. */
+const CATCH_UP = 1000
 
 /** What a pool must hear of its connections. */
 export interface ConnectionOwner {
@@ -115,6 +121,11 @@ export class UpstreamConnection implements TurnTask {
   #pushed: Buffer[] = []
   #pushedBytes = 0
   #drainReason: CloseReason = 'idle'
+  #resumedAt = -Infinity
+  /** The turn in which it was read from last, and how often it may be still. */
+  #turn = -1
+  #readsLeft = 0
+  readonly #readOn: TurnTask = { queued: false, run: () => this.#goOn() }
 
   constructor(
     { address, keepAlive }: DialOptions,
@@ -251,12 +262,18 @@ export class UpstreamConnection implements TurnTask {
 
   resume(): void {
     this.paused = false
-    if (this.state.current !== 'closed') this.#socket.resume()
+    this.#resumedAt = this.context.clock.now
+    this.#goOn()
+  }
+
+  #goOn(): void {
+    if (!this.paused && this.state.current !== 'closed') this.#socket.resume()
   }
 
   /** Gives up on commands whose time is over, and says how many they are; their answers, should they come, are dropped. */
   expire(now: number): number {
     if (this.paused || !this.#scanner.idle) return 0 // the oldest answer is coming
+    if (now - this.#resumedAt < CATCH_UP) return 0 // it may have come long ago, and was not read
     let expired = 0
     for (let i = 0; i < this.inflight.length; i++) {
       const pending = this.inflight.at(i)!
@@ -298,6 +315,10 @@ export class UpstreamConnection implements TurnTask {
   #read(size: number): boolean {
     if (this.state.current === 'closed') return false
     const { reads, recorder, clock, turns } = this.context
+    if (this.#turn !== turns.number) {
+      this.#turn = turns.number
+      this.#readsLeft = READS_A_TURN
+    }
     this.readAt = clock.tick()
     turns.stir()
     recorder.upstreamBytesIn += size
@@ -308,7 +329,9 @@ export class UpstreamConnection implements TurnTask {
       this.close('fault', error.message)
     }
     reads.gather.close()
-    return true
+    if (--this.#readsLeft > 0 || this.paused || size < READ_SIZE) return true
+    this.context.turns.add('resume', this.#readOn)
+    return false
   }
 
   #scan(end: number): void {

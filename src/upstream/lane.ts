@@ -31,7 +31,7 @@ export interface LaneOwner {
 /**
  * The connections to one endpoint that mean the same to everybody: same protocol, same database, same login.
  *
- *   shared   [ c0 c1 … ]   many sessions each; the first prompt one is taken, so that batches are large
+ *   shared   [ c0 c1 … ]   many sessions each; the first prompt one is taken, so that batches are large, and the last one for large replies
  *   leases   [ idle … ]    one session each, for as long as it holds it
  *
  * Replies take their shape from the connection's protocol, keys their meaning from its database: that is why lanes never mix.
@@ -62,6 +62,18 @@ export class Lane {
       return first
     }
     return this.#pickOther()
+  }
+
+  /** The same for a session whose replies are large: others should not have to wait behind them. */
+  pickApart(): UpstreamConnection | null {
+    for (let i = this.shared.length - 1; i > 0; i--) {
+      if (!this.shared[i].prompt) continue
+      this.endpoint.counts.hits++
+      return this.shared[i]
+    }
+    if (this.shared.length === 0 || !this.endpoint.openShared(this)) return this.pick()
+    this.endpoint.counts.misses++
+    return null
   }
 
   /** Waiting for a connection is no use to anybody. */

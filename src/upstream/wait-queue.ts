@@ -13,19 +13,27 @@ export interface Waiter {
   refused(code: ErrorCode): void
 }
 
+/** Cancelled waiters that may stand in a queue besides as many as wait. */
+const SPARE = 64
+
 /** Of no effect on one that does not wait, or no longer. */
 export function cancelWait(waiter: Waiter): void {
   waiter.queue?.left(waiter)
 }
 
-/** The first-come queue of waiters. Cancelled ones leave when they come to the head. */
+/** The first-come queue of waiters. Cancelled ones leave when they come to the head, or when there are more of them than of others. */
 export class WaitQueue {
-  readonly #ring = new Ring<Waiter>()
+  #ring = new Ring<Waiter>()
   #live = 0
 
   /** Waiters that still wait. */
   get length(): number {
     return this.#live
+  }
+
+  /** Those and who has cancelled, as far as they are still kept. */
+  get size(): number {
+    return this.#ring.length
   }
 
   /** The deadline of the one who has waited longest; Infinity if nobody waits. */
@@ -39,6 +47,7 @@ export class WaitQueue {
 
   push(waiter: Waiter): void {
     waiter.queue = this
+    if (this.#ring.length > 2 * this.#live + SPARE) this.#compact()
     this.#ring.push(waiter)
     this.#live++
   }
@@ -75,6 +84,14 @@ export class WaitQueue {
       refused++
     }
     return refused
+  }
+
+  #compact(): void {
+    const all = this.#ring
+    this.#ring = new Ring()
+    for (let waiter = all.shift(); waiter !== undefined; waiter = all.shift()) {
+      if (waiter.queue === this) this.#ring.push(waiter)
+    }
   }
 
   left(waiter: Waiter): void {

@@ -23,6 +23,8 @@ export type Phase = (typeof PHASES)[number]
 const LINGER = 1
 
 export class TurnQueue {
+  /** The number of the turn: of those in which there was something to do. */
+  number = 0
   readonly #lists: Record<Phase, TurnTask[]> = { downstream: [], resume: [], upstream: [] }
   #armed = false
   #lingering: TurnTask[] = []
@@ -58,6 +60,7 @@ export class TurnQueue {
 
   #runPhases(): void {
     this.#armed = false
+    this.number++
     for (const phase of PHASES) {
       const tasks = this.#lists[phase]
       if (tasks.length === 0) continue

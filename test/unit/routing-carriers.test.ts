@@ -61,6 +61,7 @@ class World implements SlotOwners {
 class Ear {
   readonly protocol = 3
   readonly heard: string[] = []
+  readonly downstream = { keeping: { waits() {}, keeps: () => true } }
   readonly subscriber: Subscriber
 
   constructor(readonly world: World) {

@@ -28,7 +28,7 @@ class SpreadRequest extends Request implements Whole {
   declare readonly session: Session
   /** Of each script that is asked for whether respool remembers it; null if none is asked for. */
   remembered: readonly boolean[] | null = null
-  readonly #replies: Buffer[] = []
+  #replies: Buffer[] = []
   #missing: number
   #bytes = 0
 
@@ -94,8 +94,10 @@ class SpreadRequest extends Request implements Whole {
   }
 
   grown(bytes: number): void {
+    if (this.lost) return
     this.#bytes += bytes
-    if (this.#bytes > this.session.context.limits.mergedBytes) this.#end('replyTooLarge')
+    const fits = this.session.downstream.keeping.keeps(bytes)
+    if (!fits || this.#bytes > this.session.context.limits.mergedBytes) this.#end('replyTooLarge')
   }
 
   came(nth: number, reply: Buffer): void {
@@ -104,12 +106,20 @@ class SpreadRequest extends Request implements Whole {
     const replies = this.remembered === null ? this.#replies : lendScripts(this.#replies, this.remembered)
     const whole = merge(this.how, replies, this.shares)
     if (typeof whole === 'string') return this.#end(whole)
+    this.#forget()
     this.reply(whole, 0, whole.length, true)
+  }
+
+  #forget(): void {
+    this.#replies = []
+    this.session.downstream.keeping.keeps(-this.#bytes)
+    this.#bytes = 0
   }
 
   /** What still comes is nobody's. */
   #end(code: ErrorCode): void {
     if (this.lost) return
+    this.#forget()
     this.session.context.recorder.error(code)
     this.giveUp(ERROR_FRAMES[code])
   }

@@ -13,8 +13,16 @@ export function summed(rows: readonly EndpointStats[]): EndpointStats[] {
   return [...byServer.values()]
 }
 
+/** Servers of which figures are kept that nobody is connected to any more. */
+const MOST_DEPARTED = 1024
+
+/** The figures of what is no more, with those of what has just ended; those that have not changed for the longest time give way. */
+export function departed(before: readonly EndpointStats[], ended: readonly EndpointStats[]): EndpointStats[] {
+  return summed([...ended.map(atRest), ...before]).slice(0, MOST_DEPARTED)
+}
+
 /** What stays of the figures when all connections are closed. */
-export function atRest(row: EndpointStats): EndpointStats {
+function atRest(row: EndpointStats): EndpointStats {
   return { ...row, connections: { idle: 0, shared: 0, pinned: 0, connecting: 0 }, waiters: 0, subscriptions: {} }
 }
 

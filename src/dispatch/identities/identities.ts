@@ -6,7 +6,7 @@ import type { Credentials } from '../../upstream/login.js'
 import { type Door, DRAIN_FIRST, IN, LATER, out, type Verdict } from '../door.js'
 import { enter } from '../entry.js'
 import type { Session } from '../session.js'
-import { atRest, summed } from './figures.js'
+import { departed, summed } from './figures.js'
 import { Identity, type IdentityWorld } from './identity.js'
 import { Judge } from './judge.js'
 
@@ -219,7 +219,7 @@ export class Identities implements Door<Session> {
   }
 
   #end(identity: Identity): void {
-    this.#departed = summed([...this.#departed, ...identity.upstreams.stats().map(atRest)])
+    this.#departed = departed(this.#departed, identity.upstreams.stats())
     this.#identities.delete(keyOf(identity.credentials))
     identity.stop()
   }

@@ -10,8 +10,10 @@ const TYPES = ['normal', 'pubsub', 'master', 'primary', 'replica', 'slave']
 /** CLIENT LIST [TYPE type] [ID id …], of the applications' connections. */
 export function clientList(session: Session, args: Arguments): Outcome {
   const all = session.context.registry.all()
-  const list = (sessions: Session[]): Outcome =>
-    reply(verbatim(session.protocol, sessions.map((one) => `${describeClient(one)}\n`).join('')))
+  const list = (sessions: Session[]): Outcome => {
+    const text = listOf(sessions, session.context.limits.mergedBytes)
+    return text === null ? code('replyTooLarge') : reply(verbatim(session.protocol, text))
+  }
   if (args.count === 2) return list(all)
   const filter = args.lower(2)
   if (filter === 'type' && args.count === 4) {
@@ -25,6 +27,16 @@ export function clientList(session: Session, args: Arguments): Outcome {
     return list(all.filter((one) => ids.includes(one.id)))
   }
   return code('syntax')
+}
+
+/** Null if it has more characters than that: names can be long. */
+function listOf(sessions: Session[], most: number): string | null {
+  let text = ''
+  for (const one of sessions) {
+    text += `${describeClient(one)}\n`
+    if (text.length > most) return null
+  }
+  return text
 }
 
 /** CLIENT KILL addr, and CLIENT KILL with filters, of the applications' connections. */
