@@ -193,7 +193,10 @@ const limits = section('What applications may use.', {
     'Unread replies and messages at which an application with subscriptions is disconnected.',
   ),
   mergedBytes: size('64mb', 'Replies of several nodes of a cluster that are put together for one command.'),
-  bufferedBytes: size('256mb', 'Buffered replies over all application connections.'),
+  bufferedBytes: size(
+    '256mb',
+    'Unread replies, subscriptions and what is put together, over all application connections.',
+  ),
   stallTimeout: duration(
     '30s',
     'An application that begins a command or is sent a reply must make progress within this time.',
