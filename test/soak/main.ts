@@ -12,8 +12,8 @@ const USAGE = `Has respool work on everything at once, with reloads every 10 s a
 
   --minutes N   how long (default 30)
 
-Memory is sampled every 5 s, after a full garbage collection that a module loaded into the process makes (test/soak/probe.mjs). It may not grow by more
-than 5 % from the middle third of the time to the last one, and what is open must be back to the start afterwards.`
+Memory is sampled every 5 s, after a full garbage collection that a module loaded into the process makes (test/soak/probe.mjs). What it is in the quieter
+quarter of the samples may not grow by more than 5 % from the middle third of the time to the last one, and what is open must be back to the start afterwards.`
 
 const COLUMNS: readonly [string, (sample: Sample) => string][] = [
   ['time', ({ at }) => `${Math.floor(at / 60)}:${`${Math.floor(at % 60)}`.padStart(2, '0')}`],

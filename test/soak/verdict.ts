@@ -1,4 +1,3 @@
-import { median } from '../bench/statistics.ts'
 import type { Sample } from './sample.ts'
 
 /** Growth of the last third over the middle one that counts as none. */
@@ -18,13 +17,18 @@ export function faults(before: Sample, during: readonly Sample[], after: Sample)
   return [...growth(during), ...leftOver(before, after)]
 }
 
+/** The level of the quieter quarter: what lies above is large values on their way, which come and go, while a leak lifts the floor. */
+function floor(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 4)]
+}
+
 export function growth(during: readonly Sample[]): string[] {
   const third = Math.floor(during.length / 3)
   if (third === 0) return []
   const middle = during.slice(-2 * third, -third)
   const last = during.slice(-third)
   return (['rss', 'heapUsed'] as const).flatMap((key) => {
-    const [then, now] = [middle, last].map((samples) => median(samples.map((sample) => sample[key]))!)
+    const [then, now] = [middle, last].map((samples) => floor(samples.map((sample) => sample[key])))
     if (now <= then * GROWTH || now - then < NOISE) return []
     return [`${key} has grown by ${(100 * (now / then - 1)).toFixed(1)} % from the middle third to the last`]
   })

@@ -5,6 +5,7 @@ import { once } from 'node:events'
 import { type AddressInfo, createServer, Socket } from 'node:net'
 import type { Address, Config } from '../../src/config/config.ts'
 import { load } from '../../src/config/load.ts'
+import { Store } from '../../src/cache/store.ts'
 import { CommandTable } from '../../src/commands/table.ts'
 import { Databases } from '../../src/dispatch/databases.ts'
 import { departed } from '../../src/dispatch/identities/figures.ts'
@@ -100,6 +101,15 @@ describe('what is remembered of Redis', () => {
     assert.deepEqual(nodes.inUse, [primary])
     assert.ok(nodes.named(at('one-more'), 30_000) !== null)
   })
+})
+
+it('replies on their way to the near cache: further ones are not kept', () => {
+  const store = new Store({ maxBytes: 2 ** 20, maxEntries: 2000, maxEntryBytes: 100 }, new LabelCounter())
+  const reserved = many(1000).map((nth) => store.reserve(`GET k${nth}`, `k${nth}`))
+  assert.ok(reserved.every((one) => one !== null))
+  assert.equal(store.reserve('GET more', 'more'), null)
+  store.release(reserved[0]!)
+  assert.ok(store.reserve('GET more', 'more') !== null)
 })
 
 describe('what is remembered of servers', () => {
