@@ -1,4 +1,7 @@
+import { once } from 'node:events'
+import { type IncomingMessage, request } from 'node:http'
 import { connect } from 'node:net'
+import { buffer } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Argument, encode, type RawClient } from '../helpers/raw.ts'
 
@@ -144,10 +147,16 @@ const sessions: Round = async (world, client) => {
   )
 }
 
+/** Calls the admin port on a connection that ends with it: `fetch` would keep one for later. */
+export async function visit(method: string, url: string): Promise<void> {
+  const call = request(url, { method, agent: false }).end()
+  const [response] = (await once(call, 'response')) as [IncomingMessage]
+  await buffer(response)
+}
+
 /** Who looks at it meanwhile. */
 const watching: Round = async ({ admin }) => {
-  for (const path of ['/metrics', '/stats', '/clients', '/slowlog', '/hotkeys'])
-    await (await fetch(admin + path)).arrayBuffer()
+  for (const path of ['/metrics', '/stats', '/clients', '/slowlog', '/hotkeys']) await visit('GET', admin + path)
   await sleep(500)
 }
 

@@ -6,7 +6,7 @@ import { RawClient } from '../helpers/raw.ts'
 import { startRedis, type RedisServer } from '../helpers/redis.ts'
 import { startRespool, type Respool } from '../helpers/respool.ts'
 import { until } from '../helpers/waiting.ts'
-import { LOADS, type World, WrongReply } from './loads.ts'
+import { LOADS, visit, type World, WrongReply } from './loads.ts'
 import { type Sample, takeSample } from './sample.ts'
 import { leftOver } from './verdict.ts'
 
@@ -150,7 +150,7 @@ class Load implements World {
   async #reload(): Promise<void> {
     await this.#pause(this.options.reloads)
     this.respool.configure({ ...CONFIG, pool: { ...CONFIG.pool, max: 4 + (this.unique() % 5) } })
-    await fetch(`${this.admin}/reload`, { method: 'POST' })
+    await visit('POST', `${this.admin}/reload`)
   }
 
   async #restart(): Promise<void> {
