@@ -20,6 +20,8 @@ export interface Contender {
   readonly pid: number | undefined
   /** The Redis processes behind it. */
   readonly servers: readonly Server[]
+  /** True if it may answer what Redis then does not see. */
+  readonly answers?: boolean
   /** What it is and how it is set, for the head of the report. */
   readonly about: string
   /** Whether the process is known to have ended. */
@@ -77,8 +79,7 @@ function startersOf(options: Options, redis: RedisServer): Map<string, Starter> 
     add(entry.name, () => startRespool(entry, options.node, redis.url, [redis]))
     // What it answers Redis does not see, so that it is no match for the others unless that is asked for.
     const near = `${entry.name}-${NEAR}`
-    if (options.only?.includes(near) === true)
-      add(near, () => startRespool({ ...entry, name: near }, options.node, redis.url, [redis], NEAR_CACHE))
+    if (options.only?.includes(near) === true) add(near, () => startNear({ ...entry, name: near }, options.node, redis))
   }
   add(REFERENCE, () => startNutcracker(redis))
   add('haproxy', () => startHaproxy(redis))
@@ -113,6 +114,11 @@ async function startRespool(
   const settings = Object.keys(env).join(', ') || 'default settings'
   const about = `${entry.path}, Node ${versionOf(node, '--version')}, ${settings}`
   return launch(entry.name, node, args, port, about, servers, env)
+}
+
+async function startNear(entry: Entry, node: string, redis: RedisServer): Promise<Contender | string> {
+  const started = await startRespool(entry, node, redis.url, [redis], NEAR_CACHE)
+  return typeof started === 'string' ? started : { ...started, answers: true }
 }
 
 /** What can stand in front of a cluster. */
