@@ -23,10 +23,10 @@ export function readCommandReply(rows: readonly unknown[]): CommandRow[] {
 
 function readRow(row: unknown[]): CommandRow[] {
   const [name, arity, flags, first, last, step, categories, , keySpecs, subcommands] = row
-  if (!isText(name) || typeof arity !== 'number') return []
+  if (!isText(name) || !Number.isSafeInteger(arity)) return []
   const command: CommandRow = {
     name: text(name).toLowerCase(),
-    arity,
+    arity: number(arity),
     flags: describeFlags(list(flags)),
     keys: Array.isArray(keySpecs)
       ? list(keySpecs).map(describeKeySpec).join('; ')
@@ -79,8 +79,9 @@ function list(value: unknown): unknown[] {
   return Array.isArray(value) ? (value as unknown[]) : []
 }
 
+/** Decoding does not look into numbers: whatever a server says in their place is not always one. */
 function number(value: unknown): number {
-  return typeof value === 'number' ? value : 0
+  return Number.isSafeInteger(value) ? Number(value) : 0
 }
 
 function isText(value: unknown): value is string | Buffer {

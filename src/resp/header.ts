@@ -32,9 +32,15 @@ export function readHeader(buf: Buffer, pos: number, end: number): number {
   if (buf[at] !== CR) return badHeader(buf, at, end)
   if (at + 1 >= end) return INCOMPLETE
   const digits = at - first
-  if (digits === 0 || digits > (negative ? 18 : 15) || (buf[first] === ZERO && (digits > 1 || negative))) return INVALID
+  if (digits === 0 || (buf[first] === ZERO && (digits > 1 || negative))) return INVALID
+  if (digits > 15 && (!negative || isBelow64Bits(buf, first, at))) return INVALID
   headerValue = negative ? -value : value
   return at + 2
+}
+
+/** Whether digits behind a minus make less than a signed 64-bit integer holds. */
+function isBelow64Bits(buf: Buffer, first: number, end: number): boolean {
+  return end - first > 19 || BigInt(buf.toString('latin1', first, end)) > 2n ** 63n
 }
 
 /** A bad byte in a header counts only once its line has come, because only then does Redis look at it. */
