@@ -19,6 +19,11 @@ const OF_SCRIPTS = /^(EVALSHA|EVALSHA_RO|SCRIPT EXISTS) e0e1f9fabfc9d4800c877a70
 const BLOCKING = /^(B[LRZ]|XREAD .*BLOCK)(?!.* 0\.01( |$))/i
 const SESSION_STATE = /^(MULTI|EXEC|DISCARD|WATCH|UNWATCH|SELECT \d|RESET|CLIENT|BLPOP)/i
 
+/** Whether two servers that have been told the same answer it alike, and at once. */
+export function isSteady(text: string): boolean {
+  return ![UNSTEADY, TIMED, OF_SCRIPTS, BLOCKING].some((pattern) => pattern.test(text))
+}
+
 /** The corpus's commands that can come anywhere. */
 export const STEPS: readonly Step[] = corpus
   .filter((family) => !LEFT_OUT.includes(family.name))
@@ -26,9 +31,7 @@ export const STEPS: readonly Step[] = corpus
   .filter((script) => script.only === undefined && !script.closes && !script.waits)
   .flatMap((script) => script.steps)
   .filter((step) => step.replies === 1 && step.args !== undefined && step.bytes.length < 500)
-  .filter(
-    ({ text }) => ![UNSTEADY, TIMED, OF_THE_CONNECTION, OF_SCRIPTS, BLOCKING].some((pattern) => pattern.test(text)),
-  )
+  .filter(({ text }) => isSteady(text) && !OF_THE_CONNECTION.test(text))
 
 /** Some of the steps in random order; those that change the session come more often. */
 export function shuffled(random: Random, steps: readonly Step[]): Script {

@@ -13,8 +13,8 @@ export interface CommandServer {
   stop(): Promise<void>
 }
 
-export async function startCommandServer(binary: string): Promise<CommandServer> {
-  const redis = await startRedis({ binary })
+export async function startCommandServer(binary: string, args: string[] = []): Promise<CommandServer> {
+  const redis = await startRedis({ binary, args })
   const socket = connect(redis.port, redis.host)
   await once(socket, 'connect')
   let take: (reply: unknown) => void = () => undefined

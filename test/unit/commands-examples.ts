@@ -91,3 +91,15 @@ export function madeUp({ name, arity }: Pick<CommandRow, 'name' | 'arity'>): str
     ...Array.from({ length: rest + more }, (_, i) => `a${i + 1}`),
   ])
 }
+
+/** Malformed or odd commands whose keys the servers of various versions see variously, or not at all. */
+export function isContested([name, ...args]: readonly string[]): boolean {
+  const places = (...words: string[]) => args.flatMap((arg, i) => (words.includes(arg.toUpperCase()) ? [i] : []))
+  if (name.startsWith('georadius')) {
+    const stores = places('STORE', 'STOREDIST')
+    return stores.length > 1 || stores[0] < 5
+  }
+  // Its key spec makes the server look for KEYS from the end, also where host, port, key, database and time are.
+  if (name === 'migrate') return places('KEYS').some((place) => place < 5)
+  return places('STREAMS').length > 1
+}

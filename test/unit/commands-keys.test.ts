@@ -7,7 +7,7 @@ import { readCommandReply, type CommandRow } from '../../src/commands/reply.ts'
 import type { ArgumentReader, CommandSpec } from '../../src/commands/spec.ts'
 import { CommandTable } from '../../src/commands/table.ts'
 import { startCommandServer, type CommandServer } from '../tools/command-server.ts'
-import { examples, madeUp, vocabulary } from './commands-examples.ts'
+import { examples, isContested, madeUp, vocabulary } from './commands-examples.ts'
 
 const table = new CommandTable()
 const unpacked = ['valkey-8.0', 'redis-8.0', 'valkey-9.1', 'redis-8.6']
@@ -48,18 +48,6 @@ function scrambled({ name, arity }: CommandRow, random: (below: number) => numbe
 function inMixedCase(args: readonly string[], words: number): string[] {
   const change = (word: string) => word.replace(/./g, (c, i: number) => (i % 2 ? c.toLowerCase() : c.toUpperCase()))
   return args.map((arg, i) => (i < words ? change(arg) : arg))
-}
-
-/** Malformed or odd commands whose keys the servers of various versions see variously, or not at all. */
-function isContested([name, ...args]: readonly string[]): boolean {
-  const places = (...words: string[]) => args.flatMap((arg, i) => (words.includes(arg.toUpperCase()) ? [i] : []))
-  if (name.startsWith('georadius')) {
-    const stores = places('STORE', 'STOREDIST')
-    return stores.length > 1 || stores[0] < 5
-  }
-  // Its key spec makes the server look for KEYS from the end, also where host, port, key, database and time are.
-  if (name === 'migrate') return places('KEYS').some((place) => place < 5)
-  return places('STREAMS').length > 1
 }
 
 for (const binary of ['redis-server', ...unpacked]) {

@@ -9,8 +9,7 @@ import { Carry, HEADROOM, READ_SIZE, ReadBuffer } from '../../src/resp/read-buff
 export type Step = (buf: Buffer, frame: number, pos: number, end: number, found: (end: number) => void) => number
 
 /** As connections do it: the unfinished frame is carried over in front of the next read. Answers the ends of frames. */
-export function feedCarried(pieces: readonly Buffer[], step: Step): number[] {
-  const reads = new ReadBuffer()
+export function feedCarried(pieces: readonly Buffer[], step: Step, reads = new ReadBuffer()): number[] {
   const carry = new Carry()
   const ends: number[] = []
   let scanned = 0
