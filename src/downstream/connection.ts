@@ -175,7 +175,9 @@ export class DownstreamConnection implements Downstream, TurnTask {
     recorder.bytesIn += size
     this.session.account.bytesIn += size
     this.session.lastActive = clock.tick()
+    this.context.turns.beginRead()
     this.#process(HEADROOM + size)
+    this.context.turns.endRead()
   }
 
   #resume(): void {

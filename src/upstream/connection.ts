@@ -320,6 +320,7 @@ export class UpstreamConnection implements TurnTask {
       this.#readsLeft = READS_A_TURN
     }
     this.readAt = clock.tick()
+    turns.beginRead()
     turns.stir()
     recorder.upstreamBytesIn += size
     try {
@@ -329,8 +330,9 @@ export class UpstreamConnection implements TurnTask {
       this.close('fault', error.message)
     }
     reads.gather.close()
+    turns.endRead()
     if (--this.#readsLeft > 0 || this.paused || size < READ_SIZE) return true
-    this.context.turns.add('resume', this.#readOn)
+    turns.add('resume', this.#readOn)
     return false
   }
 

@@ -95,3 +95,68 @@ test('a task that lingers runs at the end of the turn in which something has com
     [false, false],
   )
 })
+
+function bring(turns: TurnQueue, work: TurnTask) {
+  turns.beginRead()
+  turns.add('downstream', work)
+  turns.endRead()
+}
+
+test('while turns bring a single read its work follows it at once, but for a turn now and then', async () => {
+  const turns = new TurnQueue()
+  let runs = 0
+  const counting = task(() => runs++)
+  const read = () => bring(turns, counting)
+  const atOnce: boolean[] = []
+  for (let turn = 0; turn < 128; turn++) {
+    read()
+    atOnce.push(runs === turn + 1)
+    await nextTurn()
+    assert.equal(runs, turn + 1)
+  }
+  assert.ok(!atOnce.slice(0, 64).includes(true))
+  assert.equal(atOnce.slice(64).filter((now) => !now).length, 16)
+})
+
+test('one turn with several reads makes them wait for its end again', async () => {
+  const turns = new TurnQueue()
+  let runs = 0
+  const counting = task(() => runs++)
+  const read = () => bring(turns, counting)
+  for (let turn = 0; turn < 70; turn++) {
+    read()
+    await nextTurn()
+  }
+  runs = 0
+  for (let i = 0; i < 40; i++) read()
+  await nextTurn()
+  const during = runs
+  assert.ok(during < 5)
+  for (let i = 0; i < 40; i++) read()
+  assert.equal(runs, during)
+  await nextTurn()
+  assert.equal(runs, during + 1)
+})
+
+test('nothing runs inside a read, and what its work adds for an earlier phase runs in the next turn', async () => {
+  const turns = new TurnQueue()
+  const ran: string[] = []
+  const later = task(() => ran.push('later'))
+  const now = task(() => {
+    ran.push('now')
+    turns.add('downstream', later)
+  })
+  const read = () => {
+    turns.beginRead()
+    turns.add('upstream', now)
+    ran.push('read')
+    turns.endRead()
+  }
+  for (let turn = 0; turn < 70; turn++) {
+    ran.length = 0
+    read()
+    await nextTurn()
+    await nextTurn()
+    assert.deepEqual(ran, ['read', 'now', 'later'])
+  }
+})
