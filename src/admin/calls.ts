@@ -1,18 +1,8 @@
 import type { FastifyInstance, onRequestHookHandler } from 'fastify'
+import { LOG_LEVELS } from '../config/config.js'
 import { objection } from './authority.js'
 import { fail } from './replies.js'
-import type { AdminSource, LogLevel } from './source.js'
-
-/** What a level may be, as the configuration file has it. */
-const LEVELS: readonly string[] = [
-  'trace',
-  'debug',
-  'info',
-  'warn',
-  'error',
-  'fatal',
-  'silent',
-] satisfies readonly LogLevel[]
+import type { AdminSource } from './source.js'
 
 /** The calls that change something. */
 export function addCalls(app: FastifyInstance, source: AdminSource): void {
@@ -33,10 +23,10 @@ export function addCalls(app: FastifyInstance, source: AdminSource): void {
   })
   app.post('/loglevel', { onRequest }, (request, reply) => {
     const given = levelIn(request.body) ?? levelIn(request.query)
-    if (given === undefined || !LEVELS.includes(given))
-      return fail(reply, 400, `This takes a level: ${LEVELS.join(', ')}.`)
-    source.setLogLevel(given as LogLevel)
-    return { level: given }
+    const level = LOG_LEVELS.find((level) => level === given)
+    if (level === undefined) return fail(reply, 400, `This takes a level: ${LOG_LEVELS.join(', ')}.`)
+    source.setLogLevel(level)
+    return { level }
   })
 }
 

@@ -1,8 +1,6 @@
 import type { Registry } from 'prom-client'
-import type { Config } from '../config/config.js'
+import type { Level } from '../config/config.js'
 import type { Vitals } from '../metrics/vitals.js'
-
-export type LogLevel = Config['log']['level']
 
 /** Several processes have to be asked first. */
 type Later<T> = T | Promise<T>
@@ -31,5 +29,5 @@ export interface AdminSource {
   reload(): Promise<{ result: string }>
   /** Begins to end. */
   drain(): void
-  setLogLevel(level: LogLevel): void
+  setLogLevel(level: Level): void
 }

@@ -1,5 +1,9 @@
 import type { User } from './users.js'
 
+/** The least important events that a log has, most first. */
+export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
+export type Level = (typeof LOG_LEVELS)[number]
+
 /** How applications get upstream connections: for each command, or one for as long as they are connected. */
 export type Pooling = 'command' | 'session'
 
@@ -156,21 +160,25 @@ export interface ListenerLimits {
   bufferedBytes: number
 }
 
+/** Where applications come in, and what holds for all of them there. */
+export interface ListenEntry {
+  address: Address
+  pooling: Pooling
+  /** What applications are told about the listener; null for where they have dialled. */
+  announce: Place | null
+  tls: ListenerTls | null
+  /** None, if not given. */
+  auth?: AuthMode
+  /** What its applications may use together. */
+  limits?: ListenerLimits
+}
+
 /**
  * The effective configuration, deep-frozen: durations in milliseconds, sizes in bytes, addresses parsed, secrets read.
  * What each key means and allows stands in schema.ts.
  */
 export interface Config {
-  /** `announce` is what applications are told about the listener; null for where they have dialled. Without `auth`, none. */
-  listen: ({
-    address: Address
-    pooling: Pooling
-    announce: Place | null
-    tls: ListenerTls | null
-    auth?: AuthMode
-    limits?: ListenerLimits
-  } & Reading &
-    ListenerGuard)[]
+  listen: (ListenEntry & Reading & ListenerGuard)[]
   /** Null if switched off. */
   admin: Address | null
   /** What calls that change something must bear; null if there is none. */
@@ -256,7 +264,7 @@ export interface Config {
   drain: { notice: number; timeout: number }
   /** What makes it read its file again: being told to, or also that the file has changed. */
   reload: 'signal' | 'watch'
-  log: { level: 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent' }
+  log: { level: Level }
   /** Without `endpoint` commands are not traced. */
   tracing: { endpoint?: string; sampleRatio: number }
   workers: number

@@ -1,4 +1,5 @@
 import Type from 'typebox'
+import { LOG_LEVELS } from './config.js'
 import {
   addressMap,
   addressOrOff,
@@ -270,15 +271,7 @@ export const schema = section('Configuration of respool.', {
     ['signal', 'watch'],
   ),
   log: section('The log on standard output.', {
-    level: choice('info', 'Least important events that are written.', [
-      'trace',
-      'debug',
-      'info',
-      'warn',
-      'error',
-      'fatal',
-      'silent',
-    ]),
+    level: choice('info', 'Least important events that are written.', LOG_LEVELS),
   }),
   tracing: section(
     'Spans of commands, sent to a collector of OpenTelemetry: name, route, server, outcome and times, never keys or values.',

@@ -1,16 +1,7 @@
 import type { Socket } from 'node:net'
 import { isDeepStrictEqual } from 'node:util'
 import { describeAddress } from '../config/address.js'
-import type {
-  Address,
-  AuthMode,
-  ListenerLimits,
-  ListenerRole,
-  ListenerTls,
-  Place,
-  Pooling,
-  Reading,
-} from '../config/config.js'
+import type { Address, ListenEntry, ListenerRole, Place, Reading } from '../config/config.js'
 import type { Prepared } from '../config/part.js'
 import { ERROR_FRAMES } from '../errors.js'
 import type { Guard } from '../guard/guard.js'
@@ -21,14 +12,7 @@ import { DownstreamConnection } from './connection.js'
 import type { Arrival, DownstreamContext } from './context.js'
 import { TlsGate } from './tls-gate.js'
 
-export interface ListenerOptions {
-  address: Address
-  pooling: Pooling
-  announce: Place | null
-  tls: ListenerTls | null
-  auth?: AuthMode
-  /** What its applications may use together. */
-  limits?: ListenerLimits
+export interface ListenerOptions extends ListenEntry {
   /** Time for a handshake of TLS, ms. */
   handshakeTimeout: number
   role: ListenerRole

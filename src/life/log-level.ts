@@ -1,8 +1,6 @@
 import type { Logger } from 'pino'
-import type { Config } from '../config/config.js'
+import type { Config, Level } from '../config/config.js'
 import type { Part } from '../config/part.js'
-
-export type Level = Config['log']['level']
 
 /** The level of the log: as configured, unless somebody has asked for another one since. */
 export class LogLevel implements Part {

@@ -1,6 +1,5 @@
-import type { Address, Config } from '../config/config.js'
+import type { Address, Config, Level } from '../config/config.js'
 import type { Arrival } from '../downstream/context.js'
-import type { Level } from '../life/log-level.js'
 
 // What the primary process and its workers say to each other.
 
