@@ -25,24 +25,31 @@ export interface SentinelOptions {
   replicas?: number
   /** ms without an answer after which a primary counts as down. */
   downAfter?: number
+  /** Starts something in front of a server's port, through which all others reach it; answers its port. */
+  behind?: (port: number) => Promise<number>
   /** All of them speak TLS with each other, and with others beside the ports in the clear. */
   tls?: RedisTls
 }
 
 /** Starts a primary, replicas, and sentinels that watch them, on free ports, and waits until all know each other. */
 export async function startSentinels(options: SentinelOptions = {}): Promise<Sentinels> {
-  const { service = 'main', sentinels = 3, replicas = 1, downAfter = 1000, tls } = options
-  const secure = { ...(tls && { tls }), args: tls ? ['--tls-replication', 'yes'] : [] }
+  const { service = 'main', sentinels = 3, replicas = 1, downAfter = 1000, tls, behind } = options
+  const fronts = new Map<number, number>()
+  const secure = async () => {
+    const port = await freePort()
+    if (behind) fronts.set(port, await behind(port))
+    const announced = behind ? ['--replica-announce-port', `${fronts.get(port)}`] : []
+    return { port, ...(tls && { tls }), args: [...announced, ...(tls ? ['--tls-replication', 'yes'] : [])] }
+  }
   /** What the sentinels know a server by. */
-  const portOf = (server: RedisServer) => server.tlsPort || server.port
-  const first = await startRedis(secure)
+  const portOf = (server: RedisServer) => fronts.get(server.port) ?? (server.tlsPort || server.port)
+  const first = await startRedis(await secure())
   const others = await Promise.all(
-    Array.from({ length: replicas }, () =>
-      startRedis({
-        ...secure,
-        args: [...secure.args, '--replicaof', `127.0.0.1 ${portOf(first)}`, '--repl-diskless-sync-delay', '0'],
-      }),
-    ),
+    Array.from({ length: replicas }, async () => {
+      const { args, ...common } = await secure()
+      const behindFirst = ['--replicaof', `127.0.0.1 ${portOf(first)}`, '--repl-diskless-sync-delay', '0']
+      return startRedis({ ...common, args: [...args, ...behindFirst] })
+    }),
   )
   const servers = [first, ...others]
   for (const { port } of others)
