@@ -37,6 +37,8 @@ import { TurnQueue } from './util/turn.js'
 /** How often time limits are looked at upstream and downstream, ms. */
 const UPSTREAM_SWEEP = 50
 const DOWNSTREAM_SWEEP = 200
+/** A sweep that comes so late says that the process itself stood still: it was stopped, or had no CPU. */
+const STOOD_STILL = 250
 /** Replies on their way to one session may be so many times what it may leave unread. */
 const REPLY_FACTOR = 4
 
@@ -96,6 +98,8 @@ export class Proxy {
   readonly #listeners: Listeners
   readonly #buffered = { bytes: 0 }
   readonly #timers: NodeJS.Timeout[] = []
+  #sweptAt = Infinity
+  #stoodStill = false
   #started = false
   #stopping = false
 
@@ -311,6 +315,10 @@ export class Proxy {
 
   #sweepUpstream(): void {
     const now = this.#clock.tick()
+    // What came meanwhile is still to be read: nothing is called late before. Once, lest a process that always lags never sweeps.
+    this.#stoodStill = !this.#stoodStill && now - this.#sweptAt > STOOD_STILL
+    this.#sweptAt = now
+    if (this.#stoodStill) return
     this.#upstreams.sweep(now)
     this.#doors.sweep(now)
     this.#cache?.sweep(now)
