@@ -86,6 +86,9 @@ type How = Partial<Pick<Entry, 'to' | 'asking' | 'due' | 'fresh'>> & {
  */
 export class Retries {
   readonly #list: Entry[] = []
+  /** In which order those came that wait, or were sent again. */
+  readonly #turns = new WeakMap<Kept, number>()
+  #turn = 0
   #timer: NodeJS.Timeout | null = null
   /** When the timer rings, ms on the monotonic clock. */
   #wakesAt = Infinity
@@ -242,7 +245,11 @@ export class Retries {
     if (retrying.count >= retrying.most && !follows) return false
     kept.hops++
     retrying.count++
-    this.#list.push({ pending, kept, to, asking, due, error, fresh, overtaken: false })
+    const turn = this.#turns.get(kept) ?? ++this.#turn
+    this.#turns.set(kept, turn)
+    // What is refused once more still comes before all that came behind it.
+    const place = this.#list.findLastIndex((entry) => this.#turns.get(entry.kept)! < turn) + 1
+    this.#list.splice(place, 0, { pending, kept, to, asking, due, error, fresh, overtaken: false })
     pending.route.answered(this.session.ways.lease)
     // Not at once: its connection may be about to refuse, or lose, more.
     queueMicrotask(() => this.next())

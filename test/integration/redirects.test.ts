@@ -162,6 +162,33 @@ describe('nodes that redirect', { timeout: 300_000 }, () => {
     await goesOn(all)
   })
 
+  it('or refuse a read several times: it does not find what was written behind it', async () => {
+    const all = await start({ commandTimeout: '5s' })
+    const { cluster, respool } = all
+    const left = new Map<string, number>()
+    const clients = await connectAll(respool.port, 60)
+    // How long each waits is a matter of chance.
+    const played = clients.map(async (client, nth) => {
+      cleanup.client(client)
+      const key = cluster.key(0, nth)
+      assert.equal(await ask(client, 'SET', key, 'before'), OK)
+      left.set(`GET ${key}`, 3).set(`SET ${key}`, 2)
+      cluster.answer = ([name, of]) => {
+        const refusals = left.get(`${name} ${of}`) ?? 0
+        left.set(`${name} ${of}`, refusals - 1)
+        return refusals > 0 ? CLUSTERDOWN : undefined
+      }
+      const [read, written] = await pipeline(client, [
+        ['GET', key],
+        ['SET', key, 'behind'],
+      ])
+      assert.ok(read === bulk('before') || read === CLUSTERDOWN, read)
+      assert.equal(written, OK)
+    })
+    await Promise.all(played)
+    await goesOn(all)
+  })
+
   it('some keys of a slot and not others: all commands are done', async () => {
     const all = await start()
     const { cluster, client } = all
