@@ -3,6 +3,7 @@ import type { UpstreamConnection } from '../upstream/connection.js'
 import type { Waiter } from '../upstream/wait-queue.js'
 import { Bound } from './anchor.js'
 import type { Session } from './session.js'
+import { Holder } from './ways.js'
 
 /**
  * The connection by which Redis shall know a session that others have named by its id:
@@ -47,5 +48,6 @@ export function reserve(
 
 function keep(session: Session, connection: UpstreamConnection): void {
   session.anchor.reserved = connection
+  connection.holder ??= new Holder(session, connection)
   connection.pushes = new Bound(session)
 }

@@ -3,7 +3,7 @@ import type { Pooling } from '../config/config.js'
 import type { ErrorCode } from '../errors.js'
 import type { PinReason, Recorder } from '../metrics/recorder.js'
 import type { Protocol } from '../resp/encode.js'
-import type { UpstreamConnection } from '../upstream/connection.js'
+import type { LeaseHolder, UpstreamConnection } from '../upstream/connection.js'
 import type { Endpoint } from '../upstream/endpoint.js'
 import { type Leftover, USE } from '../upstream/lease-use.js'
 import type { ServerInfo } from '../upstream/handshake.js'
@@ -187,7 +187,7 @@ export class Ways implements WaitOwner {
     this.leasedAt = this.context.clock.now
     this.rewatched = false
     if (session.pooling === 'session') this.nameLease()
-    lease.holder = { uncongested: () => session.held === 'congested' && session.unhold() }
+    lease.holder = new Holder(session, lease)
     this.context.recorder.pin(this.leaseReason!)
     if (this.#leaseFor !== null) session.account.pinned(this.#leaseFor, this.leaseReason!)
   }
@@ -204,13 +204,13 @@ export class Ways implements WaitOwner {
     const { endpoint } = this.leaseRoute!
     this.leaseRoute!.connection = null
     this.lease = this.leaseRoute = this.leaseReason = null
-    lease.holder = null
     if (anchor.hangsOn(lease) && mode.current !== 'closed') {
       if (left === 'nothing' && lease === anchor.reserved && lease.state.current === 'ready') return
       // What it has to hear would be lost.
       downstream.finish()
     }
     anchor.moved = this.unsure = false
+    lease.holder = null
     endpoint.giveBack(lease, left)
   }
 
@@ -251,5 +251,23 @@ export class Ways implements WaitOwner {
     this.#wait = null
     this.refusal = refusal
     return this.#refuse(spec)
+  }
+}
+
+/** The session that has a connection for itself. */
+export class Holder implements LeaseHolder {
+  constructor(
+    readonly session: Traveller,
+    readonly lease: UpstreamConnection,
+  ) {}
+
+  get pauses(): boolean {
+    const { mode, inflight, partial } = this.session
+    const between = mode.current === 'open' || mode.current === 'watching'
+    return between && inflight === 0 && !partial && this.lease.inflight.length === 0
+  }
+
+  uncongested(): void {
+    if (this.session.held === 'congested') this.session.unhold()
   }
 }

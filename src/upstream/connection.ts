@@ -70,6 +70,14 @@ export interface UpstreamContext {
   readonly login: UpstreamLogin
 }
 
+/** A session, as its lease sees it. */
+export interface LeaseHolder {
+  /** True while it is between two commands and not within a transaction: then a command of respool's own does no harm. */
+  readonly pauses: boolean
+  /** The lease takes bytes again. */
+  uncongested(): void
+}
+
 export interface DialOptions {
   address: Address
   /** ms before the first keepalive probe; 0 for none. */
@@ -104,8 +112,8 @@ export class UpstreamConnection implements TurnTask {
   /** True while reading has stopped, because the reader of a reply does not keep up. */
   paused = false
 
-  /** Who holds it as a lease and wants to know when it takes bytes again. */
-  holder: { uncongested(): void } | null = null
+  /** Who has it as a lease. */
+  holder: LeaseHolder | null = null
   /** Who hears what Redis says unasked. */
   pushes: PushReader | null = null
   readonly #socket: Socket

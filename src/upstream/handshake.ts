@@ -70,7 +70,8 @@ export const WRONG_LOGIN = /^WRONGPASS/
 
 /**
  * Brings a fresh connection to the given identity. Commands of applications come only after that. Where a server does not know the
- * password yet that has just been taken, the one before is tried.
+ * password yet that has just been taken, the one before is tried; where it no longer knows the one that was sent, that which has been
+ * taken since.
  */
 export function shakeHands(
   connection: UpstreamConnection,
@@ -82,14 +83,22 @@ export function shakeHands(
 ): void {
   const { era, candidates } = identity.login
   const [first = NOBODY, second] = candidates
-  const done = (as: number) => (outcome: HandshakeOutcome) => {
-    connection.loginEra = as
+  const done = (outcome: HandshakeOutcome) => {
+    connection.loginEra = era
+    onDone(outcome)
+  }
+  const doneAsBefore = (outcome: HandshakeOutcome) => {
+    connection.loginEra = era - 1
     connection.loginDue = now + LOGIN_RETRY
     onDone(outcome)
   }
-  introduce(connection, identity, first, now, deadline, done(era), (failure) => {
-    if (second === undefined || !WRONG_LOGIN.test(failure.text)) return onFailure(failure)
-    introduce(connection, identity, second, now, deadline, done(era - 1), onFailure)
+  const refused = (failure: HandshakeFailure) => {
+    if (identity.login.era === era || !WRONG_LOGIN.test(failure.text)) return onFailure(failure)
+    shakeHands(connection, identity, now, deadline, onDone, onFailure)
+  }
+  introduce(connection, identity, first, now, deadline, done, (failure) => {
+    if (second === undefined || !WRONG_LOGIN.test(failure.text)) return refused(failure)
+    introduce(connection, identity, second, now, deadline, doneAsBefore, refused)
   })
 }
 

@@ -68,7 +68,7 @@ function sweepReady(endpoint: Endpoint, connection: UpstreamConnection, now: num
     connection.lastUsed = now
   }
   const expired = connection.expire(now)
-  if (endpoint.isFree(connection)) relogIn(endpoint, connection)
+  if (connection.holder?.pauses ?? endpoint.isFree(connection)) relogIn(endpoint, connection)
   // Also one that is never idle grows old: it answers what it owes and goes.
   if (now >= connection.retireAt && endpoint.isFree(connection)) connection.drain('lifetime')
   else if (connection.inflight.length > 0) connection.slow = now - connection.inflight.peek()!.since > SLOW_FROM

@@ -15,7 +15,7 @@ export interface ReloginOwner {
 /**
  * Has a live connection log in with what has been taken since, so that it survives when the server ends those that are logged in with what
  * was before. It goes on in between: AUTH is a command like any other, with its place in the ring. Refused, it leaves the login as it was.
- * Not for a connection that a session holds: within a transaction AUTH would be queued.
+ * Not within a session's transaction, where AUTH would be queued.
  */
 export function relogIn({ name, settings, context, log }: ReloginOwner, connection: UpstreamConnection): void {
   const { login, clock } = context
@@ -24,8 +24,9 @@ export function relogIn({ name, settings, context, log }: ReloginOwner, connecti
   if (current === null || current.password === null) return
   connection.loginDue = clock.now + LOGIN_RETRY
   const answered = new StepReply(clock.now, clock.now + settings.upstream.commandTimeout, (answer) => {
-    if (answer instanceof Error) log.event('warn', 'login_refused', { endpoint: name, error: answer.message })
-    else connection.loginEra = era
+    if (answer instanceof Error) return log.event('warn', 'login_refused', { endpoint: name, error: answer.message })
+    connection.loginEra = era
+    connection.loginDue = -Infinity
   })
   connection.sendText(answered, auth(current))
 }

@@ -9,14 +9,17 @@ import { until } from '../helpers/waiting.ts'
 import { bulkText } from '../integration/support.ts'
 
 const file = (path: string) => fileURLToPath(new URL(`../clients/${path}`, import.meta.url))
-const inNode = (path: string) => Promise.resolve([process.execPath, '--import', 'tsx', file(path)])
+const inNode = (path: string) => [process.execPath, '--import', 'tsx', file(path)]
 
-/** By name: the command line, and what stands between HOST PORT and SESSIONS. */
-const PROGRAMS: Record<string, { prepare: () => Promise<string[]>; between?: string[] }> = {
-  'redis-py': { prepare: async () => [await pythonWith('redis', '8.1.0'), file('counting.py')] },
-  ioredis: { prepare: () => inNode('counting_ioredis.ts') },
-  'node-redis': { prepare: () => inNode('counting_node_redis.ts') },
-  'go-redis': { prepare: async () => [await goProgram(file('go'))], between: ['counting'] },
+/**
+ * By name: the command line, and what stands between HOST PORT and SESSIONS. They are installed and built while this file is loaded, which
+ * may take minutes the first time: no test is running yet whose time that would be.
+ */
+const PROGRAMS: Record<string, { command: string[]; between?: string[] }> = {
+  'redis-py': { command: [await pythonWith('redis', '8.1.0'), file('counting.py')] },
+  ioredis: { command: inNode('counting_ioredis.ts') },
+  'node-redis': { command: inNode('counting_node_redis.ts') },
+  'go-redis': { command: [await goProgram(file('go'))], between: ['counting'] },
 }
 
 /** Words with which an error says that nothing was done. */
@@ -50,8 +53,8 @@ export class Counting {
    */
   static async start({ port, admin }: Respool, sessions: number, prefix = ''): Promise<Counting> {
     const counting = new Counting(admin)
-    const working = Object.entries(PROGRAMS).map(async ([name, { prepare, between = [] }]) => {
-      const [executable, ...args] = await prepare()
+    const working = Object.entries(PROGRAMS).map(([name, { command, between = [] }]) => {
+      const [executable, ...args] = command
       return counting.#run(executable, [...args, '127.0.0.1', `${port}`, ...between, `${sessions}`, prefix + name])
     })
     await Promise.all(working)
