@@ -37,7 +37,7 @@ export function readRun({ context, guard }: Session, frame: Frame): Step[] | nul
     const row = known.subcommands === null ? known : resolve(known, new Arguments(buf, start, end))
     const spec = rulingOf(known, row)
     const step = { spec, row, start, end, argc: lookahead.argc }
-    if (!onlyWaits(spec) || (guard.denies && guard.refuses(row, { buf, ...step }) !== null)) return null
+    if (!onlyWaits(spec) || (guard.denies && guard.refuses(row, { buf, ...step }, true) !== null)) return null
     steps.push(step)
     if (spec.name === 'exec') return steps
   }

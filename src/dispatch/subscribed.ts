@@ -1,6 +1,6 @@
 import { type CommandSpec, resolve } from '../commands/spec.js'
 import { Arguments } from '../resp/arguments.js'
-import { array, bulk, error } from '../resp/encode.js'
+import { error } from '../resp/encode.js'
 import { faultOf } from './local/syntax.js'
 import { answerLocally, HTTP_NAMES, refuse } from './open.js'
 import { forward, type Frame } from './send.js'
@@ -23,8 +23,6 @@ export function dispatchSubscribed(session: Session, spec: CommandSpec, frame: F
   if (spec.handling === 'subscribe') return subscribe(session, spec, frame)
   switch (spec.name) {
     case 'ping':
-      session.answer(spec, array([bulk('pong'), bulk(args.count > 1 ? args.text(1) : '')]))
-      return true
     case 'quit':
     case 'reset':
       return answerLocally(session, spec, frame)

@@ -114,12 +114,17 @@ export class Guard {
     return this.#checksOf(spec).clauses.some(({ patterns }) => patterns.length > 0)
   }
 
-  /** What there is against a command; nothing is counted. */
-  findings(spec: CommandSpec, given: Given): Finding[] {
+  /**
+   * What there is against a command; nothing is counted.
+   * @param queued true if it waits in a transaction for its EXEC
+   */
+  findings(spec: CommandSpec, given: Given, queued: boolean): Finding[] {
     const { clauses, limits } = this.#checksOf(spec)
     const args = new Arguments(given.buf, given.start, given.end)
     const decided = decide(clauses, () => keyPositions(spec, args).map((position) => args.bytes(position)))
-    const exceeded = exceededOf(limits, this.#settings, ({ exceeded }) => exceeded(this.#settings, spec, args))
+    const exceeded = exceededOf(limits, this.#settings, ({ outsideTransactions, exceeded }) => {
+      return !(queued && outsideTransactions === true) && exceeded(this.#settings, spec, args)
+    })
     return [decided, ...exceeded, this.#findSize(given.end - given.start)].filter((each) => each !== null)
   }
 
@@ -140,15 +145,15 @@ export class Guard {
   }
 
   /** The error that a command gets instead of being dispatched; null for none. Nothing is counted. */
-  refuses(spec: CommandSpec, given: Given): ErrorCode | null {
+  refuses(spec: CommandSpec, given: Given, queued: boolean): ErrorCode | null {
     if (this.audit !== null || this.isPlain(spec, given.end - given.start)) return null
-    return denialIn(this.findings(spec, given))
+    return denialIn(this.findings(spec, given, queued))
   }
 
   /** The same, and what was found is counted and logged. */
-  judge(client: Client, spec: CommandSpec, given: Given): ErrorCode | null {
+  judge(client: Client, spec: CommandSpec, given: Given, queued: boolean): ErrorCode | null {
     if (this.left < 0) this.#sample(spec, given)
-    const findings = this.findings(spec, given)
+    const findings = this.findings(spec, given, queued)
     if (findings.length === 0) return null
     this.report(client, spec, findings, { bytes: given.end - given.start, ...this.#describeKeys(spec, given) })
     return this.audit === null ? denialIn(findings) : null

@@ -12,6 +12,8 @@ export interface Limit {
   readonly code: ErrorCode
   readonly commands: readonly string[]
   readonly action: (settings: GuardSettings) => Action
+  /** True if it says nothing of a command that waits in a transaction. */
+  readonly outsideTransactions?: boolean
   readonly exceeded: (settings: GuardSettings, spec: CommandSpec, args: Arguments) => boolean
   /** What the number of arguments alone says. */
   readonly exceededBy?: (settings: GuardSettings, argc: number) => boolean
@@ -31,6 +33,8 @@ const LIMITS: readonly Limit[] = [
     code: 'blocksForEver',
     commands: [...blockingTimeout.keys()],
     action: ({ endlessBlock }) => endlessBlock,
+    // There it is answered at once.
+    outsideTransactions: true,
     exceeded: (_settings, spec, args) => blockTime(spec, args) === 0,
   },
   {

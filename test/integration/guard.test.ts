@@ -281,6 +281,15 @@ describe('limits', { timeout: 60_000 }, () => {
     assert.equal(replies[4], ':0\r\n')
   })
 
+  it('let a blocking call pass in a transaction, where it does not block', async () => {
+    const commands = [['MULTI'], ['BLPOP', 'nothing', '0'], ['EXEC']]
+    assert.deepEqual(await pipeline(client, commands), ['+OK\r\n', '+QUEUED\r\n', '*1\r\n*-1\r\n'])
+    const replies: string[] = []
+    for (const command of commands) replies.push(await ask(client, ...command))
+    assert.deepEqual(replies, ['+OK\r\n', '+QUEUED\r\n', '*1\r\n*-1\r\n'])
+    assert.match(await ask(client, 'BLPOP', 'nothing', '0'), /see guard.endlessBlock/)
+  })
+
   it('count a large reply', async () => {
     await pipeline(client, [
       ['SET', 'big', 'x'.repeat(2000)],

@@ -136,6 +136,26 @@ describe('pass-through of logins', { timeout: 120_000 + COMMANDS / 5 }, () => {
       assertAlike(port, redis.port, commands, PASSWORD))
   }
 
+  it('who may not PING may not do so among messages either', async (context) => {
+    context.after(() => setUser('bob'))
+    await setUser('bob', '-ping')
+    await assertAlike(
+      port,
+      redis.port,
+      [['AUTH', 'bob', USERS.bob], ['SUBSCRIBE', 'bob:c'], ['PING'], ['PING', 'x'], ['RESET']],
+      '',
+    )
+    await setUser('bob', '+ping')
+    // What Redis has said counts for a while.
+    await until(async () => !(await ask(await as('bob'), 'PING')).startsWith('-'), 'it may again')
+    await assertAlike(
+      port,
+      redis.port,
+      [['AUTH', 'bob', USERS.bob], ['SUBSCRIBE', 'bob:c'], ['PING'], ['PING', 'x']],
+      '',
+    )
+  })
+
   it('without a password for the default user nobody has to log in', async () => {
     const [, free] = await proxy(test, open.url)
     await assertAlike(

@@ -18,9 +18,10 @@ export function dispatchGuarded(session: Session, known: CommandSpec, row: Comma
   const spec = rulingOf(known, row)
   // Redis finds a wrong number of arguments before it looks at permissions.
   if (!hasArity(row, frame.argc) || session.mode.current === 'locked') return dispatch(session, spec, frame)
-  const { guard, account } = session
+  const { guard, account, mode } = session
+  const queued = mode.current === 'queueing' || mode.current === 'starting' || mode.current === 'discarding'
   if (!account.judged) foresee(session, row, frame)
-  const code = account.judged ? guard.refuses(row, frame) : guard.judge(session, row, frame)
+  const code = account.judged ? guard.refuses(row, frame, queued) : guard.judge(session, row, frame, queued)
   const done =
     code === null
       ? dispatch(session, spec, frame)

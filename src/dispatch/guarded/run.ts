@@ -10,6 +10,6 @@ export function noteRun(session: Session, buf: Buffer, steps: readonly Step[]): 
     if (--guard.left >= 0 && guard.plain[row.id] === PLAIN && end - start <= guard.bigRequest) continue
     const given = { buf, start, end, argc }
     foresee(session, row, given)
-    guard.judge(session, row, given)
+    guard.judge(session, row, given, true)
   }
 }

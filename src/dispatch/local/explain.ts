@@ -68,7 +68,7 @@ function fateOf(asked: Asked): Fate {
   const { session, row, spec, frame, args, slot } = asked
   const { guard, context } = session
   if (!hasArity(row, args.count)) return { way: 'shared', reason: 'has the wrong number of arguments' }
-  const denied = guard.refuses(row, frame)
+  const denied = guard.refuses(row, frame, false)
   if (denied !== null) return refused(denied, row, 'is denied by a rule or a limit')
   if (spec.handling === 'refuse') return refused('refused', row, reasonOf(row))
   if (session.reads?.onReplica === true && (row.flags & Flag.write) !== 0)
@@ -173,7 +173,7 @@ function place({ session, spec, frame, slot }: Asked): Pairs {
 
 function warnings({ session, row, frame }: Asked): Pairs {
   if (!hasArity(row, frame.argc)) return []
-  const found = session.guard.findings(row, frame).map(({ action, rule }) => bulk(`${action} ${rule}`))
+  const found = session.guard.findings(row, frame, false).map(({ action, rule }) => bulk(`${action} ${rule}`))
   return found.length === 0 ? [] : [['rules', array(found)]]
 }
 

@@ -1,6 +1,6 @@
 import { type CommandSpec, resolve } from '../../commands/spec.js'
 import type { Arguments } from '../../resp/arguments.js'
-import { bulk, OK, PONG } from '../../resp/encode.js'
+import { array, bulk, OK, PONG } from '../../resp/encode.js'
 import { leave } from '../entry.js'
 import type { Session } from '../session.js'
 import { auth, hello } from './hello.js'
@@ -15,7 +15,7 @@ import { faultOf, hasArity, parseInteger, wrongArity } from './syntax.js'
 export type LocalCommand = (session: Session, args: Arguments, spec: CommandSpec) => Outcome
 
 const LOCAL: ReadonlyMap<string, LocalCommand> = new Map<string, LocalCommand>([
-  ['ping', (_session, args) => reply(args.count > 1 ? bulk(args.text(1)) : PONG)],
+  ['ping', ping],
   ['echo', (_session, args) => reply(bulk(args.text(1)))],
   ['quit', () => ({ kind: 'quit', text: OK })],
   ['reset', reset],
@@ -69,6 +69,12 @@ export function movesSession(session: Session, spec: CommandSpec, args: Argument
   if (args.count < 2 || session.context.topology.sharded) return false
   if (spec.name === 'select') return args.text(1) !== String(session.database)
   return spec.name === 'hello' && args.text(1) !== String(session.protocol)
+}
+
+/** In the midst of messages it looks like one of them. */
+function ping({ mode }: Session, args: Arguments): Outcome {
+  if (mode.current === 'subscribed') return reply(array([bulk('pong'), bulk(args.count > 1 ? args.text(1) : '')]))
+  return reply(args.count > 1 ? bulk(args.text(1)) : PONG)
 }
 
 function reset(session: Session): Outcome {
