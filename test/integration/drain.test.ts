@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, afterEach, before, describe, it } from 'node:test'
 import { Redis } from 'ioredis'
+import { startCluster } from '../helpers/cluster.ts'
 import { freePort } from '../helpers/ports.ts'
 import { RawClient } from '../helpers/raw.ts'
 import { encode } from '../helpers/raw.ts'
@@ -130,6 +131,38 @@ describe('drain', { timeout: 60_000 }, () => {
     for (const client of [writer, reader, blocked, waiting, begun]) await client.closed
     assert.equal(await code, 0)
     await redis.kill('SIGCONT')
+  })
+
+  it('on a cluster tells those who wait for a node that is away, whole commands and parts of them, that nothing was done', async () => {
+    const cluster = test.add(await startCluster({ args: ['--cluster-require-full-coverage', 'no'] }))
+    const config = { drain: { notice: 0, timeout: '300ms' }, upstream: { commandTimeout: '60s', holdTime: '60s' } }
+    const respool = test.add(await startRespool({ upstream: cluster.url, config }))
+    const [single, split, begun, served] = await connectAll(respool.port, 4)
+    for (const client of [single, split, begun, served]) {
+      test.client(client)
+      assert.equal(await ask(client, 'MSET', 'a', '1', 'b', '2', 'k', '3'), '+OK\r\n')
+    }
+    // The slot of b is at the first, those of a and k are at others.
+    await cluster.primaries[0].server.kill()
+    const waiters = (count: number) =>
+      until(async () => (await respool.metric('respool_pool_waiters')) === count, `${count} wait`)
+    single.send(Buffer.concat([encode(['INCR', 'b']), encode(['GET', 'a'])]))
+    await waiters(1)
+    split.send(encode(['MGET', 'a', 'b', 'k']))
+    await waiters(2)
+    begun.send(Buffer.concat([encode(['MULTI']), encode(['INCR', 'b']), encode(['EXEC'])]))
+    await waiters(3)
+    assert.equal(await ask(served, 'INCR', 'a'), ':2\r\n')
+    const code = respool.exited()
+    await told(respool, 'drain_cut')
+    for (const client of [single, single, split]) assert.match(String(await client.frame()), /^-TRYAGAIN /)
+    const replies = [await begun.frame(), await begun.frame(), await begun.frame()].map(String)
+    assert.ok(
+      replies.some((reply) => /^-(TRYAGAIN|EXECABORT) /.test(reply)),
+      replies.join(''),
+    )
+    for (const client of [single, split, begun, served]) await client.closed
+    assert.equal(await code, 0)
   })
 
   it('a second signal ends it at once', async () => {

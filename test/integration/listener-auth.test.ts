@@ -93,6 +93,44 @@ describe('listeners that want a login', { timeout: 60_000 }, () => {
     assert.deepEqual(replies.map(String), ['+OK\r\n', '+OK\r\n', ':30000\r\n'])
   })
 
+  it('let in by what a reload says of them: who is in stays, who comes needs what counts now', async () => {
+    const port = await freePort()
+    const config = (auth: string) => ({
+      listen: [{ address: `127.0.0.1:${port}`, auth }],
+      auth: { password: PASSWORD, users: [`alice >${ALICE}`] },
+    })
+    const changing = test.add(await startRespool({ upstream: redis.url, config: config('none') }))
+    const reload = async (auth: string) => {
+      changing.configure(config(auth))
+      const response = await fetch(`${changing.admin}/reload`, { method: 'POST' })
+      const { result, changes } = (await response.json()) as { result: string; changes: object[] }
+      assert.deepEqual([result, changes], ['applied', [{ key: 'listen', effect: 'connections' }]])
+    }
+    const before = await connect(port)
+    assert.equal(await ask(before, 'SET', 'k', 'v'), '+OK\r\n')
+
+    await reload('password')
+    assert.equal(await ask(before, 'GET', 'k'), '$1\r\nv\r\n')
+    const shown = await connect(port)
+    assert.equal(await ask(shown, 'GET', 'k'), '-NOAUTH Authentication required.\r\n')
+    assert.equal(await ask(shown, 'AUTH', PASSWORD), '+OK\r\n')
+    assert.equal(await ask(shown, 'GET', 'k'), '$1\r\nv\r\n')
+    const stranger = await connect(port)
+
+    await reload('users')
+    const named = await connect(port)
+    assert.match(await ask(named, 'AUTH', PASSWORD), /^-WRONGPASS /)
+    assert.equal(await ask(named, 'AUTH', 'alice', ALICE), '+OK\r\n')
+    assert.equal(await ask(named, 'GET', 'k'), '$1\r\nv\r\n')
+    for (const client of [before, shown]) assert.equal(await ask(client, 'GET', 'k'), '$1\r\nv\r\n')
+    // Nor has who had not logged in been let in by any of this.
+    assert.equal(await ask(stranger, 'GET', 'k'), '-NOAUTH Authentication required.\r\n')
+
+    await reload('none')
+    assert.equal(await ask(await connect(port), 'GET', 'k'), '$1\r\nv\r\n')
+    assert.equal(await ask(stranger, 'GET', 'k'), '-NOAUTH Authentication required.\r\n')
+  })
+
   it('count logins', async () => {
     const refused = await respool.metric('respool_logins_total', { result: 'refused' })
     await ask(await connect(password), 'AUTH', 'wrong')
