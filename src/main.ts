@@ -68,13 +68,12 @@ async function run(config: Config, sources: Sources, inherited: Inherited, prede
   const succession = new Succession(sockets, notifier, log, () => service.nextId)
   service.parts.push(level)
   const reloads = new Reloads(sources, service, service.recorder, log)
-  const drain = (): void => void (stopping || stop(EXIT.clean))
+  const drain = (): void => void stop(EXIT.clean)
   const admin = createAdmin({ ...shownOf(service), ...callsOf(service, reloads, level), drain }, logger)
 
   let stopping = false
   const stop = async (code: number, notice?: number): Promise<void> => {
-    // A second signal ends at once.
-    if (stopping) process.exit(EXIT.fault)
+    if (stopping) return
     stopping = true
     succession.cancel()
     void notifier.tell('STOPPING=1')
@@ -98,9 +97,16 @@ async function run(config: Config, sources: Sources, inherited: Inherited, prede
   }
   process.on('SIGUSR2', () => void succession.begin(handOver))
   process.on('SIGHUP', () => void reloads.reload('signal'))
-  process.on('SIGTERM', () => void stop(EXIT.clean))
+  // A second signal ends at once, but not one behind POST /drain: who has called that will also send a signal in time.
+  let signalled = false
+  const told = (notice?: number): void => {
+    if (signalled) process.exit(EXIT.fault)
+    signalled = true
+    void stop(EXIT.clean, notice)
+  }
+  process.on('SIGTERM', () => told())
   // Somebody at a terminal does not want to wait.
-  process.on('SIGINT', () => void stop(EXIT.clean, 0))
+  process.on('SIGINT', () => told(0))
   endWithFaults(logger)
 
   try {

@@ -176,6 +176,24 @@ describe('drain', { timeout: 60_000 }, () => {
     await client.closed
   })
 
+  it('a signal behind POST /drain changes nothing, as an orchestrator sends both; the one after it ends it at once', async () => {
+    const respool = await proxy({ drain: LONG })
+    const client = await connected(respool)
+    await ask(client, 'PING')
+    const code = respool.exited()
+    assert.equal((await fetch(`${respool.admin}/drain`, { method: 'POST' })).status, 202)
+    await told(respool)
+    assert.equal((await fetch(`${respool.admin}/drain`, { method: 'POST' })).status, 202)
+    // It has got the signal when it has done what it was told behind it.
+    process.kill(respool.pid, 'SIGHUP')
+    await until(() => respool.events('config_reloaded').length > 0, 'it has heard')
+    assert.equal(await ask(client, 'SET', 'k', 'v'), '+OK\r\n')
+    assert.equal(respool.events('draining').length, 1)
+    process.kill(respool.pid, 'SIGTERM')
+    assert.equal(await code, 1)
+    await client.closed
+  })
+
   it('SIGINT waits for nobody who is idle', async () => {
     const respool = await proxy({ drain: LONG })
     await ask(await connected(respool), 'PING')
