@@ -68,6 +68,7 @@ export const ERRORS = {
   // The guard: Redis's own texts for what an ACL forbids, and those of limits. The first with the command's name in place of the sign.
   commandDenied: row("NOPERM this user has no permissions to run the '%' command"),
   keysDenied: row('NOPERM this user has no permissions to access one of the keys used as arguments'),
+  channelsDenied: row('NOPERM this user has no permissions to access one of the channels used as arguments'),
   requestTooBig: row('ERR respool refuses a request of this size: see guard.bigRequest'),
   tooManyKeys: row('ERR respool refuses so many keys at once: see guard.manyKeys'),
   blocksForEver: row('ERR respool refuses to block without a time limit: see guard.endlessBlock'),

@@ -32,8 +32,9 @@ export interface Rule {
   readonly action: Action
   /** Names in the command table, where a container's stands for all of its subcommands; `@category`, `@all`. */
   readonly commands: readonly string[]
-  /** Patterns of keys; if there are any, it is for commands with such keys only. */
+  /** Patterns of keys and of channels; if there are any, it is for commands with such keys or channels only. */
   readonly keys: readonly string[]
+  readonly channels: readonly string[]
 }
 
 /** What a listener says of its own applications; null for what holds for all. */

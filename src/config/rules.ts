@@ -23,17 +23,20 @@ export function parseRule(text: string): Rule {
   const action = ACTIONS.find((each) => each === first.toLowerCase())
   if (action === undefined) throw new Mistake(`must be ${RULE}: its first word is allow, warn or deny`)
   if (words.length === 0) throw new Mistake(`must be ${RULE}: behind ${action} stands what it is for`)
-  const keys = words.filter((word) => word.startsWith('~')).map((word) => word.slice(1))
-  const commands = words.filter((word) => !word.startsWith('~')).map((word) => word.toLowerCase())
+  const behind = (sign: string) => words.filter((word) => word.startsWith(sign)).map((word) => word.slice(1))
+  const [keys, channels] = [behind('~'), behind('&')]
+  const commands = words.filter((word) => !/^[~&]/.test(word)).map((word) => word.toLowerCase())
   for (const word of commands) check(word)
-  return { action, commands: commands.length === 0 ? ['@all'] : commands, keys }
+  return { action, commands: commands.length === 0 ? ['@all'] : commands, keys, channels }
 }
 
 function check(word: string): void {
   const category = word.startsWith('@') ? word.slice(1) : null
   if (category === null ? !NAME.test(word) : category !== 'all' && !CATEGORIES.includes(category)) {
     const known = ['all', ...CATEGORIES].map((each) => `@${each}`).join(', ')
-    throw new Mistake(`must be ${RULE}, with names of commands, patterns of keys behind a ~, or some of ${known}`)
+    throw new Mistake(
+      `must be ${RULE}, with names of commands, patterns of keys behind a ~ and of channels behind a &, or some of ${known}`,
+    )
   }
   if (INDISPENSABLE.includes(word))
     throw new Mistake(
@@ -41,8 +44,12 @@ function check(word: string): void {
     )
 }
 
-export function formatRule({ action, commands, keys }: Rule): string {
-  return [action, ...commands, ...keys.map((key) => `~${key}`)].join(' ')
+export function formatRule({ action, commands, keys, channels }: Rule): string {
+  return [action, ...commands, ...formatPatterns({ keys, channels })].join(' ')
+}
+
+export function formatPatterns({ keys, channels }: Pick<Rule, 'keys' | 'channels'>): string[] {
+  return [...keys.map((key) => `~${key}`), ...channels.map((channel) => `&${channel}`)]
 }
 
 /** The first that fits a command decides. */

@@ -7,6 +7,7 @@ import { Audit } from './audit.js'
 import type { HotKeys } from './hot-keys.js'
 import { showKey } from './key-names.js'
 import { keyCount } from './key-count.js'
+import { channelsIn, namesChannels, namesPatterns } from './channels.js'
 import { exceededOf, type Limit, limitsFor } from './limits.js'
 import { type Clause, clausesFor, decide, type Finding } from './policy.js'
 import type { Client, Reports } from './reports.js'
@@ -109,7 +110,7 @@ export class Guard {
     return this.#rules
   }
 
-  /** True if it takes the keys to say what there is against the command. */
+  /** True if it takes the keys, or channels, to say what there is against the command. */
   needsKeys(spec: CommandSpec): boolean {
     return this.#checksOf(spec).clauses.some(({ patterns }) => patterns.length > 0)
   }
@@ -121,7 +122,9 @@ export class Guard {
   findings(spec: CommandSpec, given: Given, queued: boolean): Finding[] {
     const { clauses, limits } = this.#checksOf(spec)
     const args = new Arguments(given.buf, given.start, given.end)
-    const decided = decide(clauses, () => keyPositions(spec, args).map((position) => args.bytes(position)))
+    const names = () =>
+      namesChannels(spec) ? channelsIn(spec, args) : keyPositions(spec, args).map((position) => args.bytes(position))
+    const decided = decide(clauses, names, namesPatterns(spec))
     const exceeded = exceededOf(limits, this.#settings, ({ outsideTransactions, exceeded }) => {
       return !(queued && outsideTransactions === true) && exceeded(this.#settings, spec, args)
     })

@@ -1,7 +1,8 @@
 import type { Action, Rule } from '../config/config.js'
 import { type CommandSpec, Flag } from '../commands/spec.js'
-import { INDISPENSABLE } from '../config/rules.js'
+import { formatPatterns, INDISPENSABLE } from '../config/rules.js'
 import type { ErrorCode } from '../errors.js'
+import { namesChannels } from './channels.js'
 import { KeyPattern } from './key-pattern.js'
 
 /** What the guard has against a command. */
@@ -17,7 +18,8 @@ export interface Finding {
 export interface Clause {
   readonly action: Action
   readonly rule: string
-  /** Empty if it fits whatever the keys are. */
+  readonly code: ErrorCode
+  /** Of keys, or of channels if the command names such; empty if it fits whatever these are. */
   readonly patterns: readonly KeyPattern[]
 }
 
@@ -28,12 +30,16 @@ export interface Clause {
 export function clausesFor(spec: CommandSpec, rules: readonly Rule[]): readonly Clause[] {
   if (INDISPENSABLE.includes(spec.name) || (spec.flags & Flag.noAuth) !== 0) return []
   const clauses: Clause[] = []
-  for (const { action, commands, keys } of rules) {
+  const ofChannels = namesChannels(spec)
+  for (const { action, commands, keys, channels } of rules) {
     const word = commands.find((each) => concerns(each, spec))
     if (word === undefined) continue
-    const rule = [word, ...keys.map((key) => `~${key}`)].join(' ')
-    clauses.push({ action, rule, patterns: keys.map((key) => new KeyPattern(key)) })
-    if (keys.length === 0) break
+    const always = keys.length + channels.length === 0
+    const patterns = (ofChannels ? channels : keys).map((each) => new KeyPattern(each))
+    if (!always && patterns.length === 0) continue
+    const code = always ? 'commandDenied' : ofChannels ? 'channelsDenied' : 'keysDenied'
+    clauses.push({ action, rule: [word, ...formatPatterns({ keys, channels })].join(' '), code, patterns })
+    if (always) break
   }
   return clauses.some(({ action }) => action !== 'allow') ? clauses : []
 }
@@ -43,22 +49,32 @@ function concerns(word: string, { name, categories }: CommandSpec): boolean {
   return word === name || name.startsWith(`${word}|`)
 }
 
-/** What the first clause that fits a command with these keys says; null if it allows the command, or there is none. */
-export function decide(clauses: readonly Clause[], keysOf: () => readonly Buffer[]): Finding | null {
-  let keys: readonly Buffer[] | null = null
-  for (const { action, rule, patterns } of clauses) {
+/**
+ * What the first clause that fits a command with these keys or channels says; null if it allows the command, or there is none.
+ * @param ofPatterns true if they are patterns themselves
+ */
+export function decide(
+  clauses: readonly Clause[],
+  namesOf: () => readonly Buffer[],
+  ofPatterns = false,
+): Finding | null {
+  let names: readonly Buffer[] | null = null
+  for (const { action, rule, code, patterns } of clauses) {
     if (patterns.length > 0) {
-      keys ??= keysOf()
-      if (!fits(action, patterns, keys)) continue
+      names ??= namesOf()
+      if (!fits(action, patterns, names, ofPatterns)) continue
     }
-    if (action === 'allow') return null
-    return { action, rule, code: patterns.length === 0 ? 'commandDenied' : 'keysDenied' }
+    return action === 'allow' ? null : { action, rule, code }
   }
   return null
 }
 
-/** One key is enough for a rule that is against the command, but one that allows it must hold for all of them. */
-function fits(action: Action, patterns: readonly KeyPattern[], keys: readonly Buffer[]): boolean {
-  const fitsOne = (key: Buffer): boolean => patterns.some((pattern) => pattern.fits(key))
-  return action === 'allow' ? keys.length > 0 && keys.every(fitsOne) : keys.some(fitsOne)
+/**
+ * One key is enough for a rule that is against the command, but one that allows it must hold for all of them. What is itself a pattern is
+ * taken for all that it may mean.
+ */
+function fits(action: Action, patterns: readonly KeyPattern[], names: readonly Buffer[], ofPatterns: boolean): boolean {
+  const how = !ofPatterns ? 'fits' : action === 'allow' ? 'covers' : 'meets'
+  const fitsOne = (name: Buffer): boolean => patterns.some((pattern) => pattern[how](name))
+  return action === 'allow' ? names.length > 0 && names.every(fitsOne) : names.some(fitsOne)
 }

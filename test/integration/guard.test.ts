@@ -10,12 +10,14 @@ import { until } from '../helpers/waiting.ts'
 import { ask, Cleanup, pipeline } from './support.ts'
 
 /** The same in the language of ACLs and in that of rules. */
-const ACL = ['on', 'nopass', '~app:*', '&*', '+@all', '-@dangerous', '-config', '+config|get', '-xgroup|destroy']
+const ACL = ['on', 'nopass', '~app:*', '&app:*', '+@all', '-@dangerous', '-config', '+config|get', '-xgroup|destroy']
 const RULES = [
   'allow config|get',
   'deny @dangerous config xgroup|destroy',
   'allow @all ~app:* ~public?',
   'deny @all ~*',
+  'allow @all &app:*',
+  'deny @all &*',
 ]
 
 const STREAM = [
@@ -37,6 +39,12 @@ const STREAM = [
   ['INFO'],
   ['CLIENT', 'LIST'],
   ['CLIENT', 'SETNAME', 'me'],
+  ['PUBLISH', 'app:c', 'x'],
+  ['PUBLISH', 'other', 'x'],
+  ['SPUBLISH', 'other', 'x'],
+  ['SUBSCRIBE', 'app:c', 'other'],
+  ['PSUBSCRIBE', 'app:*', '*'],
+  ['SSUBSCRIBE', 'other'],
   ['XGROUP', 'DESTROY', 'app:s', 'g'],
   ['XGROUP', 'CREATE', 'app:s', 'g', '$', 'MKSTREAM'],
   ['EVAL', 'return redis.call("get", KEYS[1])', '1', 'other'],
@@ -120,6 +128,22 @@ describe('rules', { timeout: 90_000 }, () => {
       })
     }
   }
+
+  it('let subscribe to channels and patterns that they allow, in the midst of messages too', async () => {
+    const commands = [
+      ['SUBSCRIBE', 'app:c'],
+      ['SUBSCRIBE', 'other'],
+      ['PSUBSCRIBE', 'app:*'],
+      ['PSUBSCRIBE', 'ap*'],
+      ['PING'],
+    ]
+    const direct = suite.client(await RawClient.connect(redis.port))
+    await ask(direct, 'AUTH', 'limited', 'x')
+    const client = suite.client(await RawClient.connect(respool.port))
+    for (const command of commands) assert.equal(await ask(client, ...command), await ask(direct, ...command))
+    await ask(control, 'PUBLISH', 'app:c', 'm')
+    for (let nth = 0; nth < 2; nth++) assert.deepEqual(await client.frame(), await direct.frame())
+  })
 
   it('count, and log without the key', async () => {
     const before = await respool.metric('respool_guard_total', { rule: '@all ~*', action: 'deny' })

@@ -111,6 +111,7 @@ describe('defaults', () => {
             action: 'warn',
             commands: ['keys', 'flushall', 'flushdb', 'swapdb', 'save', 'monitor', 'config|set'],
             keys: [],
+            channels: [],
           },
         ],
         audit: false,

@@ -20,15 +20,17 @@ function mistakes(yaml: string): string {
 
 describe('a rule', () => {
   const forms = {
-    'deny keys': { action: 'deny', commands: ['keys'], keys: [] },
+    'deny keys': { action: 'deny', commands: ['keys'], keys: [], channels: [] },
     '  WARN  Keys  CONFIG|Set @Dangerous ': {
       action: 'warn',
       commands: ['keys', 'config|set', '@dangerous'],
       keys: [],
+      channels: [],
     },
-    'allow @all ~app:* ~Foo[a-z]': { action: 'allow', commands: ['@all'], keys: ['app:*', 'Foo[a-z]'] },
-    'deny ~secret': { action: 'deny', commands: ['@all'], keys: ['secret'] },
-    'warn json.set': { action: 'warn', commands: ['json.set'], keys: [] },
+    'allow @all ~app:* ~Foo[a-z]': { action: 'allow', commands: ['@all'], keys: ['app:*', 'Foo[a-z]'], channels: [] },
+    'deny ~secret': { action: 'deny', commands: ['@all'], keys: ['secret'], channels: [] },
+    'deny set ~a &b &c*': { action: 'deny', commands: ['set'], keys: ['a'], channels: ['b', 'c*'] },
+    'warn json.set': { action: 'warn', commands: ['json.set'], keys: [], channels: [] },
   }
   for (const [text, rule] of Object.entries(forms)) {
     it(`is read from ${JSON.stringify(text)}, and written back`, () => {

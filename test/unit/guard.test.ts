@@ -29,7 +29,7 @@ describe('rules', () => {
   /** What rules say of a command with these keys. */
   function verdict(rules: string[], name: string, ...keys: string[]): string {
     const clauses = clausesFor(spec(name), rules.map(parseRule))
-    const found = decide(clauses, () => keys.map((key) => Buffer.from(key)))
+    const found = decide(clauses, () => keys.map((key) => Buffer.from(key)), name === 'psubscribe')
     return found === null ? 'allow' : `${found.action} ${found.rule} ${found.code}`
   }
 
@@ -56,6 +56,26 @@ describe('rules', () => {
     [['allow @all ~a*', 'deny ~*'], ['ping'], 'allow'],
     [['warn get ~a*', 'deny get'], ['get', 'a'], 'warn get ~a* keysDenied'],
     [['warn get ~a*', 'deny get'], ['get', 'b'], 'deny get commandDenied'],
+    [['deny &in:*'], ['publish', 'in:a'], 'deny @all &in:* channelsDenied'],
+    [['deny &in:*'], ['ssubscribe', 'a', 'in:a'], 'deny @all &in:* channelsDenied'],
+    [['deny &in:*'], ['subscribe', 'a', 'b'], 'allow'],
+    [['deny &in:*'], ['get', 'in:a'], 'allow'],
+    [['deny ~in:*'], ['publish', 'in:a'], 'allow'],
+    [['deny ~k &in:*'], ['get', 'k'], 'deny @all ~k &in:* keysDenied'],
+    [['allow &app:*', 'deny &*'], ['subscribe', 'app:a', 'app:b'], 'allow'],
+    [['allow &app:*', 'deny &*'], ['subscribe', 'app:a', 'b'], 'deny @all &* channelsDenied'],
+    [['allow &app:*', 'deny &*'], ['unsubscribe'], 'allow'],
+    [['deny &in:*'], ['psubscribe', 'in:a*'], 'deny @all &in:* channelsDenied'],
+    [['deny &in:*'], ['psubscribe', 'i*'], 'deny @all &in:* channelsDenied'],
+    [['deny &in:*'], ['psubscribe', '*'], 'deny @all &in:* channelsDenied'],
+    [['deny &in:*'], ['psubscribe', 'in:a'], 'deny @all &in:* channelsDenied'],
+    [['deny &in:*'], ['psubscribe', 'out:*', 'in'], 'allow'],
+    [['deny &in'], ['psubscribe', 'out:*'], 'allow'],
+    [['allow &app:*', 'deny &*'], ['psubscribe', 'app:b*'], 'allow'],
+    [['allow &app:*', 'deny &*'], ['psubscribe', 'app:*'], 'allow'],
+    [['allow &app:*', 'deny &*'], ['psubscribe', 'ap*'], 'deny @all &* channelsDenied'],
+    [['allow &app:?', 'deny &*'], ['psubscribe', 'app:?'], 'allow'],
+    [['allow &app:?', 'deny &*'], ['psubscribe', 'app:*'], 'deny @all &* channelsDenied'],
   ]
   for (const [rules, [name, ...keys], expected] of cases) {
     it(`${rules.join(', ') || 'none'}: ${[name, ...keys].join(' ')}`, () =>
@@ -64,6 +84,20 @@ describe('rules', () => {
 
   it('leave nothing to check of a command that they only allow', () => {
     assert.deepEqual(clausesFor(spec('get'), ['allow get ~a', 'allow @all', 'deny @all'].map(parseRule)), [])
+  })
+
+  it('take patterns for all that they may mean', () => {
+    const pattern = fc.string({ unit: fc.constantFrom('a', 'b', '*', '?'), maxLength: 4 })
+    const name = fc.string({ unit: fc.constantFrom('a', 'b'), maxLength: 4 })
+    fc.assert(
+      fc.property(pattern, pattern, name, (own, other, text) => {
+        const [rule, asked] = [new KeyPattern(own), new KeyPattern(other)]
+        const [inRule, inAsked] = [rule, asked].map((one) => one.fits(Buffer.from(text)))
+        assert.ok(!(inRule && inAsked) || rule.meets(Buffer.from(other)))
+        assert.ok(!(inAsked && rule.covers(Buffer.from(other))) || inRule)
+      }),
+      { numRuns: 2000 },
+    )
   })
 
   it('match beginnings as the glob does', () => {
