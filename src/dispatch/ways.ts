@@ -38,6 +38,7 @@ export interface Traveller {
   /** True while a large command is on its way, so that the lease is in the middle of it. */
   readonly partial: boolean
   readonly inflight: number
+  readonly lastCommand: string
   hold(reason: Hold): false
   unhold(): void
   answer(spec: CommandSpec, text: string, failed: boolean): void
@@ -262,9 +263,11 @@ export class Holder implements LeaseHolder {
   ) {}
 
   get pauses(): boolean {
-    const { mode, inflight, partial } = this.session
-    const between = mode.current === 'open' || mode.current === 'watching'
-    return between && inflight === 0 && !partial && this.lease.inflight.length === 0
+    const { mode, inflight, partial, lastCommand } = this.session
+    if (inflight > 0 || partial || this.lease.inflight.length > 0) return false
+    // That is for the command behind it.
+    if (lastCommand === 'client|caching') return false
+    return mode.current === 'open' || mode.current === 'watching'
   }
 
   uncongested(): void {

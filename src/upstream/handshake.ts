@@ -65,8 +65,8 @@ interface Step {
   failure: HandshakeFailure['code'] | null
 }
 
-/** Servers say so of a password that they do not know, or no longer. */
-export const WRONG_LOGIN = /^WRONGPASS/
+/** Servers say so of a password that they do not know, or no longer, and of none where they want one. */
+export const WRONG_LOGIN = /^(WRONGPASS|NOAUTH)/
 
 /**
  * Brings a fresh connection to the given identity. Commands of applications come only after that. Where a server does not know the

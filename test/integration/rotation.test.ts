@@ -89,22 +89,28 @@ describe('rotation of secrets', { timeout: 120_000 }, () => {
     await ask(tracking, 'HELLO', '3')
     assert.equal(await ask(tracking, 'CLIENT', 'TRACKING', 'ON'), '+OK\r\n')
     await ask(tracking, 'GET', 'tracked')
-    // In a transaction it would be queued; when that has ended it is no longer needed.
+    // What this says is for the command behind it.
+    const opting = await connected(respool.port)
+    await ask(opting, 'HELLO', '3')
+    assert.equal(await ask(opting, 'CLIENT', 'TRACKING', 'ON', 'OPTIN'), '+OK\r\n')
+    assert.equal(await ask(opting, 'CLIENT', 'CACHING', 'YES'), '+OK\r\n')
+    // In a transaction it would be queued.
     const queueing = await connected(respool.port)
     assert.equal(await ask(queueing, 'MULTI'), '+OK\r\n')
 
     secrets.write({ username: 'after', password: 'after' })
     await until(
-      async () => (await observer.clients()).filter(({ user }) => user === 'before').length === 1,
-      'only that in a transaction is who it was',
+      async () => (await observer.clients()).filter(({ user }) => user === 'before').length === 2,
+      'only those that it would disturb are who they were',
     )
+    await ask(opting, 'GET', 'tracked')
     assert.equal(await ask(queueing, 'ACL', 'WHOAMI'), '+QUEUED\r\n')
     assert.match(await ask(queueing, 'EXEC'), /before/)
-    await until(async () => !(await users()).has('before'), 'nor is that')
+    await until(async () => !(await users()).has('before'), 'nor are these')
     await acl('DELUSER', 'before')
     assert.match(await ask(whole, 'ACL', 'WHOAMI'), /after/)
     await ask(admin, 'SET', 'tracked', 'changed')
-    assert.match((await tracking.frame()).toString(), /invalidate.*tracked/s)
+    for (const client of [tracking, opting]) assert.match((await client.frame()).toString(), /invalidate.*tracked/s)
     assert.equal(await ask(watching, 'MULTI'), '+OK\r\n')
     assert.equal(await ask(watching, 'SET', 'guarded', 'mine'), '+QUEUED\r\n')
     assert.equal(await ask(watching, 'EXEC'), '*1\r\n+OK\r\n')

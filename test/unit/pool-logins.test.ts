@@ -83,6 +83,15 @@ test('a connection that was about to log in when the login changed does so again
   assert.equal(server.asked.length, 0)
 })
 
+test('where a password is still wanted that is to be given no more, it is given', async (t) => {
+  const redis = await startRedis({ password: 'old' })
+  t.after(() => redis.stop())
+  const pool = new Pool(t, redis.port, { password: 'old' })
+  pool.login.take({ username: null, password: null })
+  await pool.up()
+  assert.equal(await pool.run(pool.lane(), 'PING'), '+PONG\r\n')
+})
+
 test('a login that is refused in use is tried again after a while only', async (t) => {
   const redis = await startRedis({ password: 'old' })
   t.after(() => redis.stop())
