@@ -73,7 +73,7 @@ describe('calls of the admin API', { timeout: 60_000 }, () => {
     }, 'it writes events of that level')
     guarded.configure({ adminToken: TOKEN, pool: { max: 7 } })
     assert.equal(await post(guarded, '/reload', headers), 200)
-    assert.equal(guarded.events('config_reloaded').length, 1)
+    await until(() => guarded.events('config_reloaded').length === 1, 'it says so')
     const code = guarded.exited()
     assert.equal(await post(guarded, '/drain', headers), 202)
     assert.equal(await code, 0)
