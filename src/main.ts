@@ -97,16 +97,7 @@ async function run(config: Config, sources: Sources, inherited: Inherited, prede
   }
   process.on('SIGUSR2', () => void succession.begin(handOver))
   process.on('SIGHUP', () => void reloads.reload('signal'))
-  // A second signal ends at once, but not one behind POST /drain: who has called that will also send a signal in time.
-  let signalled = false
-  const told = (notice?: number): void => {
-    if (signalled) process.exit(EXIT.fault)
-    signalled = true
-    void stop(EXIT.clean, notice)
-  }
-  process.on('SIGTERM', () => told())
-  // Somebody at a terminal does not want to wait.
-  process.on('SIGINT', () => told(0))
+  stopOnSignals((notice) => void stop(EXIT.clean, notice))
   endWithFaults(logger)
 
   try {
@@ -140,6 +131,19 @@ function serviceOf(
 ): Proxy | Crew {
   if (config.workers > 1) return new Crew(config, log, sockets, firstId, () => level.current)
   return new Proxy(config, log, { entranceAt: (address) => new Accepting(address, sockets, log), firstId, spans })
+}
+
+/** A second signal ends at once, but not one behind POST /drain: who has called that will also send a signal in time. */
+function stopOnSignals(stop: (notice?: number) => void): void {
+  let signalled = false
+  const told = (notice?: number): void => {
+    if (signalled) process.exit(EXIT.fault)
+    signalled = true
+    stop(notice)
+  }
+  process.on('SIGTERM', () => told())
+  // Somebody at a terminal does not want to wait.
+  process.on('SIGINT', () => told(0))
 }
 
 function endWithFaults(logger: Logger): void {

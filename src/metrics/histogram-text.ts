@@ -40,8 +40,8 @@ export class HistogramText {
     let text = ''
     let below = 0
     for (let bucket = 0; bucket < counts.length; bucket++) {
-      below += counts[bucket]!
-      text += `${this.#bounds[bucket]!}${behind}${below}\n`
+      below += counts[bucket]
+      text += `${this.#bounds[bucket]}${behind}${below}\n`
     }
     return `${text}${name}_sum${alone}${sum / divisor}\n${name}_count${alone}${total}\n`
   }

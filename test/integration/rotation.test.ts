@@ -83,7 +83,7 @@ describe('rotation of secrets', { timeout: 120_000 }, () => {
     const connected = async (port: number) => test.client(await RawClient.connect(port))
     const watching = await connected(respool.port)
     assert.equal(await ask(watching, 'WATCH', 'guarded'), '+OK\r\n')
-    const whole = await connected(Number(config.listen[0]!.address.split(':')[1]))
+    const whole = await connected(Number(config.listen[0].address.split(':')[1]))
     assert.match(await ask(whole, 'ACL', 'WHOAMI'), /before/)
     const tracking = await connected(respool.port)
     await ask(tracking, 'HELLO', '3')

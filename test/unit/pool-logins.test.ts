@@ -24,8 +24,8 @@ async function deliberate(t: TestContext) {
   const next = async (password: string, answer: string) => {
     await until(() => asked.length > 0, `a login with ${password}`)
     const [one] = asked.splice(0, 1)
-    assert.equal(one!.password, password)
-    one!.socket.write(answer)
+    assert.equal(one.password, password)
+    one.socket.write(answer)
   }
   return { port: fake.port, next, asked }
 }
@@ -75,7 +75,7 @@ test('a connection that was about to log in when the login changed does so again
   pool.sweep()
   await server.next('new', '+OK\r\n')
   // No further one, however soon the login changes again.
-  await until(() => pool.lane().shared[0]!.loginEra === pool.login.era, 'it knows')
+  await until(() => pool.lane().shared[0].loginEra === pool.login.era, 'it knows')
   pool.sweep()
   pool.login.take(OLD)
   pool.sweep()
