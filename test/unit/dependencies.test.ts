@@ -31,9 +31,9 @@ const LICENCES = ['MIT', 'ISC', 'BSD-2-Clause', 'BSD-3-Clause', 'Apache-2.0', '0
 const packages = Object.entries<Locked>(lock.packages)
   .filter(([path]) => path !== '')
   .map(([path, entry]) => ({
-  name: path.split('node_modules/').at(-1)!,
-  ...entry,
-}))
+    name: path.split('node_modules/').at(-1)!,
+    ...entry,
+  }))
 const named = (some: { name: string }[]) => [...new Set(some.map(({ name }) => name))].sort()
 
 test('each package has the checksum of its contents, and comes from the registry', () => {
