@@ -14,7 +14,7 @@ import type { CloseReason } from './close-reason.js'
 import { dial } from './dial.js'
 import type { Gather } from '../resp/gather.js'
 import type { UpstreamLogin } from './login.js'
-import type { Pending, PushReader, Relay } from './pending.js'
+import type { LeaseHolder, Pending, PushReader, Relay } from './pending.js'
 
 /**
  * The life of one socket to Redis.
@@ -68,14 +68,6 @@ export interface UpstreamContext {
   /** Null to dial in the clear. */
   readonly tls: ClientTls | null
   readonly login: UpstreamLogin
-}
-
-/** A session, as its lease sees it. */
-export interface LeaseHolder {
-  /** True while it is between two commands and not within a transaction: then a command of respool's own does no harm. */
-  readonly pauses: boolean
-  /** The lease takes bytes again. */
-  uncongested(): void
 }
 
 export interface DialOptions {

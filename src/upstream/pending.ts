@@ -40,3 +40,11 @@ export interface PushReader {
   /** The connection has closed: nothing more will be said. */
   lost?(): void
 }
+
+/** A session, as its lease sees it. */
+export interface LeaseHolder {
+  /** True while it is between two commands and not within a transaction: then a command of respool's own does no harm. */
+  readonly pauses: boolean
+  /** The lease takes bytes again. */
+  uncongested(): void
+}
