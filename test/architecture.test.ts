@@ -22,7 +22,7 @@ const LAYERS = [
   ['life'],
   ['proxy'],
   // The exposition stays out of the hot path's reach: what works there records into plain arrays.
-  ['admin', 'tracing', 'metrics/exporter', 'metrics/histogram-text', 'metrics/names'],
+  ['admin', 'tracing', 'metrics/exporter', 'metrics/names'],
   ['process'],
   ['main'],
 ]

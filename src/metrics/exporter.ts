@@ -1,6 +1,5 @@
 import { collectDefaultMetrics, Registry, type Metric } from 'prom-client'
 import type { Snapshot } from './gauges.js'
-import { HistogramText } from './histogram-text.js'
 import { METRICS, type HistogramMetric, type MetricRow, type Source } from './names.js'
 import type { Recorder } from './recorder.js'
 
@@ -27,32 +26,12 @@ export function createRegistry(
   commandName: (id: number) => string,
   snapshot: () => Snapshot,
 ): Registry {
+  const registry = new Registry()
   const source = { recorder, commandName, snapshot: oncePerScrape(snapshot) }
-  const registry = new ScrapedRegistry(source)
-  collectDefaultMetrics({ register: registry.scalars })
-  for (const name of MISNAMED) registry.scalars.removeSingleMetric(name)
-  for (const metric of registry.scalars.getMetricsAsArray()) registry.registerMetric(metric as unknown as Metric)
+  for (const row of METRICS) registry.registerMetric(new ScrapedMetric(row, source) as unknown as Metric)
+  collectDefaultMetrics({ register: registry })
+  for (const name of MISNAMED) registry.removeSingleMetric(name)
   return registry
-}
-
-/** All metrics, of which it has only those written by prom-client whose text is short. */
-class ScrapedRegistry extends Registry {
-  readonly scalars = new Registry()
-  readonly #histograms: readonly HistogramText[]
-
-  constructor(readonly source: Source) {
-    super()
-    for (const row of METRICS) {
-      const registry = row.type === 'histogram' ? this : this.scalars
-      registry.registerMetric(new ScrapedMetric(row, source) as unknown as Metric)
-    }
-    this.#histograms = METRICS.filter((row) => row.type === 'histogram').map((row) => new HistogramText(row))
-  }
-
-  override async metrics(): Promise<string> {
-    const histograms = this.#histograms.map((histogram) => histogram.write(this.source))
-    return [...histograms, await this.scalars.metrics()].join('\n')
-  }
 }
 
 /** The registry asks all its metrics in one go, so what lasts until the next microtask lasts for one scrape. */

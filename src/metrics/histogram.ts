@@ -52,12 +52,6 @@ export class Histograms {
     if (value > 0) this.#cells[start + this.#finite + 1] += value
   }
 
-  isEmpty(row: number): boolean {
-    const start = row * this.#stride
-    for (let cell = start; cell <= start + this.#finite; cell++) if (this.#cells[cell] !== 0) return false
-    return true
-  }
-
   /** What a row holds now. */
   read(row: number): Tally {
     const start = row * this.#stride

@@ -4,8 +4,8 @@ import type { Histograms, Tally } from './histogram.js'
 export function byName(histograms: Histograms, nameOf: (row: number) => string): Map<string, Tally> {
   const tallies = new Map<string, Tally>()
   for (let row = 0; row < histograms.rows; row++) {
-    if (histograms.isEmpty(row)) continue
     const tally = histograms.read(row)
+    if (tally.total === 0) continue
     const name = nameOf(row)
     const same = tallies.get(name)
     if (same) add(same, tally)

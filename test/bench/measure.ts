@@ -63,7 +63,8 @@ export async function measure(target: Target, load: Load, cpus?: string): Promis
   const redisCpu = costs.slice(0, servers.length).reduce((sum, cost) => sum + cost, 0)
   const proxyCpu = costs.at(servers.length)
   const arrived = (await commandsProcessed(servers)) - arrivedBefore
-  if (arrived < load.requests && target.answers !== true) throw new Error(`only ${arrived} of ${load.requests} commands reached Redis`)
+  if (arrived < load.requests && target.answers !== true)
+    throw new Error(`only ${arrived} of ${load.requests} commands reached Redis`)
   return { ...result, proxyCpu, redisCpu, foreign }
 }
 

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { describe, test } from 'node:test'
-import { Registry } from 'prom-client'
 import { createRegistry } from '../../src/metrics/exporter.js'
 import type { EndpointStats, Snapshot } from '../../src/metrics/gauges.js'
 import { Recorder } from '../../src/metrics/recorder.js'
@@ -76,30 +75,6 @@ describe('what promtool says', { skip }, () => {
       const { status, stdout, stderr } = spawnSync('promtool', ['check', 'metrics'], { input, encoding: 'utf8' })
       assert.deepEqual({ status, stdout, stderr }, { status: 0, stdout: '', stderr: '' })
     })
-  }
-})
-
-test('it is what prom-client writes of the same figures, also when some of them have changed since the last time', async () => {
-  const recorder = busy()
-  const names = ['get', 'a "quoted" \\ name', 'two\nlines']
-  const registry = createRegistry(
-    recorder,
-    (id) => names[id] ?? 'other',
-    () => snapshot,
-  )
-  const own = (text: string) =>
-    text
-      .split('\n')
-      .filter((line) => /^(# (HELP|TYPE) )?(respool|redis)_/.test(line))
-      .sort()
-  let before: string[] = []
-  for (let round = 0; round < 3; round++) {
-    const lines = own(await registry.metrics())
-    assert.deepEqual(lines, own(await Registry.prototype.metrics.call(registry)))
-    assert.notDeepEqual(lines, before)
-    before = lines
-    recorder.command(round, 7, false)
-    recorder.batch(5000)
   }
 })
 
