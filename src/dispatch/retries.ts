@@ -259,7 +259,9 @@ export class Retries {
   /** Those that wait though they should have come before a command. */
   #behind({ spec, whole }: Repeatable, kept: Kept): Entry[] {
     const concern = concernOf(spec, kept)
+    const turn = this.#turns.get(kept) ?? Infinity
     return this.#list.filter(({ pending, kept: other, fresh }) => {
+      if (this.#turns.get(other)! > turn) return false
       // The parts of one command come in any order.
       if (fresh || (whole !== undefined && pending.whole === whole)) return false
       return orderMatters(concern, concernOf(pending.spec, other))

@@ -172,7 +172,7 @@ describe('nodes that redirect', { timeout: 300_000 }, () => {
       cleanup.client(client)
       const key = cluster.key(0, nth)
       assert.equal(await ask(client, 'SET', key, 'before'), OK)
-      left.set(`GET ${key}`, 3).set(`SET ${key}`, 2)
+      left.set(`GET ${key}`, 5).set(`SET ${key}`, 4)
       cluster.answer = ([name, of]) => {
         const refusals = left.get(`${name} ${of}`) ?? 0
         left.set(`${name} ${of}`, refusals - 1)
