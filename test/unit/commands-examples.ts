@@ -93,13 +93,14 @@ export function madeUp({ name, arity }: Pick<CommandRow, 'name' | 'arity'>): str
 }
 
 /** Malformed or odd commands whose keys the servers of various versions see variously, or not at all. */
-export function isContested([name, ...args]: readonly string[]): boolean {
+export function isContested([given, ...args]: readonly string[]): boolean {
+  const name = given.toLowerCase()
   const places = (...words: string[]) => args.flatMap((arg, i) => (words.includes(arg.toUpperCase()) ? [i] : []))
   if (name.startsWith('georadius')) {
     const stores = places('STORE', 'STOREDIST')
     return stores.length > 1 || stores[0] < 5
   }
   // Its key spec makes the server look for KEYS from the end, also where host, port, key, database and time are.
-  if (name === 'migrate') return places('KEYS').some((place) => place < 5)
+  if (name === 'migrate') return places('KEYS').some((place) => place < 5) || places('KEYS').length > 1
   return places('STREAMS').length > 1
 }
