@@ -1,4 +1,4 @@
-import { Flag, resolve, type ArgumentReader, type CommandSpec } from './spec.js'
+import { Flag, resolve, wordAt, type ArgumentReader, type CommandSpec } from './spec.js'
 
 type Unit = 'seconds' | 'milliseconds'
 
@@ -74,7 +74,7 @@ function timePosition(fact: TimeFact, args: ArgumentReader): number | null {
 function blockPosition(args: ArgumentReader): number | null {
   let position: number | null = null
   for (let i = 1; i < args.count; i++) {
-    const word = args.text(i).toLowerCase()
+    const word = wordAt(args, i)
     if (word === 'streams') break
     if (word === 'block') position = i + 1
     i += streamReadOptions.get(word) ?? 0

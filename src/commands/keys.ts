@@ -1,4 +1,4 @@
-import { resolve, type ArgumentReader, type CommandSpec, type KeyBegin, type KeySpec } from './spec.js'
+import { resolve, wordAt, type ArgumentReader, type CommandSpec, type KeyBegin, type KeySpec } from './spec.js'
 
 /**
  * Positions of a command's keys, in the order of `COMMAND GETKEYS`; 1 = first argument after the name, for subcommands too.
@@ -51,7 +51,7 @@ function afterKeyword(keyword: string, startFrom: number, args: ArgumentReader):
   const step = startFrom < 0 ? -1 : 1
   // The last argument is no keyword: nothing would follow it.
   for (let i = startFrom < 0 ? args.count + startFrom : startFrom; i >= 1 && i < args.count - 1; i += step) {
-    if (args.text(i).toLowerCase() === keyword) return i + 1
+    if (wordAt(args, i) === keyword) return i + 1
   }
   return 0
 }
@@ -59,7 +59,7 @@ function afterKeyword(keyword: string, startFrom: number, args: ArgumentReader):
 function afterOption(option: KeyBegin & { kind: 'option' }, args: ArgumentReader): number {
   let found = 0
   for (let i = option.startFrom; i < args.count - 1; i++) {
-    const word = args.text(i).toLowerCase()
+    const word = wordAt(args, i)
     if (word === option.keyword) found = i + 1
     if (found !== 0 && !option.last) break
     i += option.values.get(word) ?? 0

@@ -139,3 +139,10 @@ export function resolve(spec: CommandSpec, args: ArgumentReader): CommandSpec {
   if (spec.subcommands === null || args.count < 2) return spec
   return spec.subcommands.get(args.text(1).toLowerCase()) ?? spec
 }
+
+/** Argument i as servers compare it with the words that they know: in any case, and only up to a NUL. */
+export function wordAt(args: ArgumentReader, i: number): string {
+  const text = args.text(i)
+  const end = text.indexOf('\0')
+  return (end === -1 ? text : text.slice(0, end)).toLowerCase()
+}

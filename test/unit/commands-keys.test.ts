@@ -131,6 +131,12 @@ describe('key positions', () => {
     }
   })
 
+  it('stand behind words that end with a NUL, too, as servers stop reading there', () => {
+    assert.deepEqual(keysOf(['SORT', 'k1', 'STORE\0x', 'k2']), ['k1', 'k2'])
+    assert.deepEqual(keysOf(['XREAD', 'streams\0', 'k1', '0']), ['k1'])
+    assert.deepEqual(keysOf(['XREAD', '\0streams', 'k1', '0']), [])
+  })
+
   it('are none when the number of keys is no plain number or does not fit', () => {
     for (const count of [
       '',
