@@ -22,6 +22,8 @@ import type { Ways } from './ways.js'
 
 /** How often a command is sent again. */
 const MOST_HOPS = 16
+/** After so many redirects nodes do not agree on who serves a slot, which takes them up to some seconds: from then on there are delays. */
+const HOPS_AT_ONCE = 4
 /** The first delay before a command is sent again to a cluster that could not serve it, ms; it doubles up to the longest. */
 const FIRST_DELAY = 50
 const LONGEST_DELAY = 800
@@ -209,7 +211,8 @@ export class Retries {
     // The topology knows by now, and may soon know better.
     const known = !asking && kept.slot !== -1
     // Other replicas may be as far behind.
-    const due = this.#staysOnReplicas(pending) ? this.#dueLater(pending, kept) : 0
+    const waits = this.#staysOnReplicas(pending) ? kept.hops : kept.hops - HOPS_AT_ONCE
+    const due = waits < 0 ? 0 : this.#dueLater(pending, waits)
     return this.#add(pending, kept, error, { to: known ? null : to, asking, due, follows: true })
   }
 
@@ -217,13 +220,13 @@ export class Retries {
     this.session.context.topology.refresh()
     // What a replica cannot serve its primary can, at once.
     const goesOn = pending.route.endpoint.role === 'replica' && !this.#staysOnReplicas(pending)
-    if (!this.#add(pending, kept, error, { due: goesOn ? 0 : this.#dueLater(pending, kept) })) return false
+    if (!this.#add(pending, kept, error, { due: goesOn ? 0 : this.#dueLater(pending, kept.hops) })) return false
     if (!goesOn) this.#waits = true
     return true
   }
 
-  #dueLater({ deadline }: Repeatable, { hops }: Kept): number {
-    const delay = Math.min(FIRST_DELAY * 2 ** hops, LONGEST_DELAY) * (0.5 + Math.random())
+  #dueLater({ deadline }: Repeatable, delays: number): number {
+    const delay = Math.min(FIRST_DELAY * 2 ** delays, LONGEST_DELAY) * (0.5 + Math.random())
     return Math.min(this.session.context.clock.now + delay, deadline)
   }
 

@@ -44,7 +44,8 @@ describe('Prometheus', { timeout: 90_000 }, () => {
 
   before(async () => {
     const redis = suite.add(await startRedis())
-    respools = await Promise.all(Array.from({ length: RESPOOLS }, () => startRespool({ upstream: redis.url })))
+    const options = { upstream: redis.url, config: { cache: { prefixes: ['kept:'] } } }
+    respools = await Promise.all(Array.from({ length: RESPOOLS }, () => startRespool(options)))
     for (const respool of respools) suite.add(respool)
     api = await startPrometheus(respools.map(({ adminPort }) => `127.0.0.1:${adminPort}`))
   })
@@ -90,6 +91,7 @@ describe('Prometheus', { timeout: 90_000 }, () => {
     await ask(client, 'UNWATCH')
     await ask(client, 'PUBLISH', 'news', 'text')
     await ask(client, 'KEYS', 'none')
+    await ask(client, 'GET', 'kept:nothing')
     const sha = await ask(client, 'SCRIPT', 'LOAD', 'return 1')
     assert.equal(await ask(client, 'EVALSHA', sha.split('\r\n')[1], '0'), ':1\r\n')
     client.close()

@@ -43,7 +43,7 @@ const PROBE = pathToFileURL(join(import.meta.dirname, 'probe.mjs')).href
 /** Has a proxy work on everything at once for a while, then leaves it alone. */
 export async function soak(options: SoakOptions): Promise<Soak> {
   const probe = join(temporaryDirectory('respool-soak'), 'probe')
-  const redis = await startRedis({ args: ['--maxmemory', '200mb', '--maxmemory-policy', 'allkeys-lru'] })
+  const redis = await startRedis({ args: ['--maxmemory', '512mb', '--maxmemory-policy', 'allkeys-lru'] })
   const env = { NODE_OPTIONS: `--import ${PROBE}`, SOAK_PROBE: probe }
   const respool = await startRespool({ upstream: redis.url, config: CONFIG, env })
   const load = new Load(respool, redis, options)
